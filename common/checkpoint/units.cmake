@@ -1,0 +1,1 @@
+qlora_folder(NAME checkpoint LINKS core quantization lora UNITS)

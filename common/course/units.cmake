@@ -1,0 +1,1 @@
+qlora_folder(NAME course LINKS core UNITS)

@@ -1,0 +1,1 @@
+qlora_folder(NAME evaluation LINKS core quantization lora checkpoint text ops llama training UNITS)

@@ -1,0 +1,1 @@
+qlora_folder(NAME llama LINKS core quantization lora checkpoint text ops UNITS)

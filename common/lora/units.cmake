@@ -1,0 +1,1 @@
+qlora_folder(NAME lora LINKS core quantization UNITS)

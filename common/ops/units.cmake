@@ -1,0 +1,1 @@
+qlora_folder(NAME ops LINKS core quantization lora checkpoint text UNITS)

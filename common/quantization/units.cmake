@@ -1,0 +1,1 @@
+qlora_folder(NAME quantization LINKS core UNITS)

@@ -1,0 +1,1 @@
+qlora_folder(NAME text LINKS core quantization lora checkpoint UNITS LIBRARIES PkgConfig::SENTENCEPIECE)

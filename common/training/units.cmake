@@ -1,0 +1,1 @@
+qlora_folder(NAME training LINKS core quantization lora checkpoint text ops llama UNITS)
