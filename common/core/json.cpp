@@ -1,6 +1,8 @@
 #include "core/json.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -34,18 +36,12 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   bool number_float(double value, const std::string&) override { return put(Json(value)); }
   bool string(std::string& value) override { return put(Json(std::move(value))); }
   bool binary(nlohmann::json::binary_t&) override { return false; }
-  bool start_object(std::size_t) override { return open(Json::object()); }
-  bool end_object() override { return close(); }
-  bool start_array(std::size_t) override { return open(Json::array()); }
+  bool start_object(std::size_t) override { return open(true); }
+  bool end_object() override { return keys_differ() && close(); }
+  bool start_array(std::size_t) override { return open(false); }
   bool end_array() override { return close(); }
   bool key(std::string& name) override {
-    for (const Json::Member& m : stack_.back().as_object()) {
-      if (m.first == name) {
-        problem = "the key \"" + name + "\" stands twice";
-        return false;
-      }
-    }
-    keys_.back() = std::move(name);
+    stack_.back().key = std::move(name);
     return true;
   }
   bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception&) override {
@@ -55,34 +51,49 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
+  // An object or array whose end has not come yet.
+  struct Container {
+    bool is_object = false;
+    std::string key;  // of the member whose value comes next
+    Json::Object members;
+    Json::Array items;
+  };
+
   bool put(Json value) {
     if (stack_.empty()) {
       result = std::move(value);
-    } else if (stack_.back().is_object()) {
-      stack_.back()[keys_.back()] = std::move(value);
+    } else if (stack_.back().is_object) {
+      stack_.back().members.emplace_back(std::move(stack_.back().key), std::move(value));
     } else {
-      stack_.back().push_back(std::move(value));
+      stack_.back().items.push_back(std::move(value));
     }
     return true;
   }
-  bool open(Json container) {
+  bool open(bool is_object) {
     if (stack_.size() >= kMaxDepth) {
       problem = "nested more than 64 levels deep";
       return false;
     }
-    stack_.push_back(std::move(container));
-    keys_.emplace_back();
+    stack_.push_back({is_object, {}, {}, {}});
     return true;
   }
   bool close() {
-    Json done = std::move(stack_.back());
+    Container done = std::move(stack_.back());
     stack_.pop_back();
-    keys_.pop_back();
-    return put(std::move(done));
+    return put(done.is_object ? Json(std::move(done.members)) : Json(std::move(done.items)));
+  }
+  // Sorted, not searched member by member: a vocabulary is an object of 128,000.
+  bool keys_differ() {
+    std::vector<std::string_view> names;
+    for (const Json::Member& m : stack_.back().members) names.emplace_back(m.first);
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    if (twice == names.end()) return true;
+    problem = "the key \"" + std::string(*twice) + "\" stands twice";
+    return false;
   }
 
-  std::vector<Json> stack_;
-  std::vector<std::string> keys_;
+  std::vector<Container> stack_;
 };
 
 std::string line_and_column(std::string_view text, std::size_t position) {
@@ -97,9 +108,18 @@ std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
+// Python's repr: the shortest digits that give the same double (nlohmann's are not always), without
+// an exponent from 1e-4 to 1e16.
 std::string number(double value) {
   if (!std::isfinite(value)) return "null";
-  return nlohmann::json(value).dump();  // the shortest text that gives the same double
+  const double magnitude = std::abs(value);
+  const bool fixed = magnitude == 0.0 || (magnitude >= 1e-4 && magnitude < 1e16);
+  std::array<char, 64> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                                 fixed ? std::chars_format::fixed : std::chars_format::scientific);
+  std::string text(buffer.data(), end.ptr);
+  if (fixed && text.find('.') == std::string::npos) text += ".0";
+  return text;
 }
 
 void write(const Json& value, int indent, int level, bool sort_keys, std::string& out) {
@@ -150,6 +170,10 @@ void write(const Json& value, int indent, int level, bool sort_keys, std::string
 }  // namespace
 
 Json Json::parse(std::string_view text, const std::string& file) {
+  // nlohmann/json takes a zero byte for the end of the text.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    throw BadInput(file, line_and_column(text, zero + 1), "a zero byte");
+  }
   Builder builder;
   const bool done = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   if (!done) {
@@ -157,7 +181,7 @@ Json Json::parse(std::string_view text, const std::string& file) {
     throw BadInput(file, place, builder.problem.empty() ? "not valid JSON" : builder.problem);
   }
   builder.result.locate(file, "");
-  return builder.result;
+  return std::move(builder.result);
 }
 
 Json Json::read(const std::string& path) {
@@ -185,40 +209,40 @@ void Json::locate(const std::string& file, const std::string& path) {
   }
 }
 
-void Json::fail(std::string_view expected) const {
+void Json::reject(std::string_view expected) const {
   std::string found = dump();
   if (found.size() > 40) found = found.substr(0, 37) + "...";
   throw BadInput(file_, path_, "found " + found + ", expected " + std::string(expected));
 }
 
 bool Json::as_bool() const {
-  if (!is_bool()) fail("true or false");
+  if (!is_bool()) reject("true or false");
   return std::get<bool>(value_);
 }
 
 std::int64_t Json::as_integer() const {
-  if (!is_integer()) fail("a whole number");
+  if (!is_integer()) reject("a whole number");
   return std::get<std::int64_t>(value_);
 }
 
 double Json::as_number() const {
   if (is_integer()) return static_cast<double>(std::get<std::int64_t>(value_));
-  if (!is_number()) fail("a number");
+  if (!is_number()) reject("a number");
   return std::get<double>(value_);
 }
 
 const std::string& Json::as_string() const {
-  if (!is_string()) fail("a string");
+  if (!is_string()) reject("a string");
   return std::get<std::string>(value_);
 }
 
 const Json::Array& Json::as_array() const {
-  if (!is_array()) fail("an array");
+  if (!is_array()) reject("an array");
   return std::get<Array>(value_);
 }
 
 const Json::Object& Json::as_object() const {
-  if (!is_object()) fail("an object");
+  if (!is_object()) reject("an object");
   return std::get<Object>(value_);
 }
 
@@ -237,7 +261,7 @@ const Json& Json::at(std::string_view key) const {
 }
 
 const Json& Json::at(std::size_t index) const {
-  if (index >= as_array().size()) fail("an array of more than " + std::to_string(index) + " items");
+  if (index >= as_array().size()) reject("an array of more than " + std::to_string(index) + " items");
   return as_array()[index];
 }
 
@@ -248,7 +272,7 @@ std::size_t Json::size() const {
 
 Json& Json::operator[](std::string_view key) {
   if (is_null()) value_ = Object{};
-  if (!is_object()) fail("an object");
+  if (!is_object()) reject("an object");
   auto& members = std::get<Object>(value_);
   for (Member& m : members) {
     if (m.first == key) return m.second;
@@ -258,7 +282,7 @@ Json& Json::operator[](std::string_view key) {
 
 void Json::push_back(Json value) {
   if (is_null()) value_ = Array{};
-  if (!is_array()) fail("an array");
+  if (!is_array()) reject("an array");
   std::get<Array>(value_).push_back(std::move(value));
 }
 

@@ -26,6 +26,7 @@ class Json {
   Json(std::string value) : value_(std::move(value)) {}                // NOLINT
   Json(const char* value) : value_(std::string(value)) {}              // NOLINT
   Json(Array value) : value_(std::move(value)) {}                      // NOLINT
+  explicit Json(Object value) : value_(std::move(value)) {}
   static Json object() { return Json(Object{}); }
   static Json array() { return Json(Array{}); }
 
@@ -63,13 +64,14 @@ class Json {
   Json& operator[](std::string_view key);
   void push_back(Json value);
 
+  /// @throws BadInput always: the value was found where `expected` should stand
+  [[noreturn]] void reject(std::string_view expected) const;
+
   /// Text as Python's json.dumps writes it: indent < 0 is one line with ", " and ": ", otherwise
   /// that many spaces a level; non-finite numbers are written as null.
   std::string dump(int indent = -1, bool sort_keys = false) const;
 
  private:
-  explicit Json(Object value) : value_(std::move(value)) {}
-  [[noreturn]] void fail(std::string_view expected) const;
   void locate(const std::string& file, const std::string& path);
 
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;

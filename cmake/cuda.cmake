@@ -1,0 +1,44 @@
+# The CUDA back end, common/ops/cuda/*.cu. It is built where it is asked for (QLORA_CUDA) and nvcc
+# is 12.8 or newer; everywhere else one line says so, and all the rest builds.
+# Sets QLORA_HAS_CUDA, and makes qlora_cuda_compile(): a target of CUDA sources.
+
+set(QLORA_HAS_CUDA FALSE)
+if(NOT QLORA_CUDA)
+  return()
+endif()
+
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  message(STATUS "CUDA back end: not built, there is no nvcc")
+  return()
+endif()
+enable_language(CUDA)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.8)
+  message(STATUS "CUDA back end: not built, nvcc is ${CMAKE_CUDA_COMPILER_VERSION} and must be 12.8")
+  return()
+endif()
+set(QLORA_HAS_CUDA TRUE)
+
+# qlora_cuda_compile(target file...): an OBJECT library of CUDA sources.
+function(qlora_cuda_compile target)
+  add_library(${target} OBJECT ${ARGN})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/common)
+  # CMake 3.25 knows no C++20 flag of nvcc 13, so that CUDA_STANDARD 20 would add none.
+  set_target_properties(${target} PROPERTIES CUDA_STANDARD_REQUIRED OFF)
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -Xcompiler=-Wall,-Wextra>
+    $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${QLORA_WARNINGS_ARE_ERRORS}>>:-Werror=all-warnings>)
+endfunction()
+
+add_custom_target(cuda_sources COMMENT "Every CUDA source is compiled")
+file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/common/ops/cuda/*.cu)
+if(kernels)
+  qlora_cuda_compile(qlora_cuda ${kernels})
+  add_dependencies(cuda_sources qlora_cuda)
+endif()
+if(QLORA_TESTS)
+  # Headers of core/ that kernels share with the CPU: they must stay compilable by nvcc.
+  qlora_cuda_compile(cuda_shared_headers ${CMAKE_SOURCE_DIR}/tests/cuda-skeleton/shared_headers.cu)
+  add_dependencies(cuda_sources cuda_shared_headers)
+endif()

@@ -1,0 +1,42 @@
+#include "core/arena.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace qlora {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kLeastBlock = std::size_t{4} << 20;
+
+}  // namespace
+
+Tensor Arena::take(DType dtype, Shape shape) {
+  const auto numel = static_cast<std::size_t>(numel_of(shape));
+  const std::size_t bytes = (numel * size_of(dtype) + kAlignment - 1) / kAlignment * kAlignment;
+  while (at_.block < blocks_.size() && at_.offset + bytes > blocks_[at_.block].memory.nbytes()) {
+    at_ = {at_.block + 1, 0};
+  }
+  if (at_.block == blocks_.size()) {
+    const std::size_t before =
+        blocks_.empty() ? 0 : blocks_.back().before + blocks_.back().memory.nbytes();
+    // As much again as there is: few blocks, however large the step turns out to be.
+    const std::size_t size = std::max({bytes, kLeastBlock, before});
+    blocks_.push_back({Tensor::empty(DType::u8, {static_cast<std::int64_t>(size)}), before});
+  }
+  const Block& block = blocks_[at_.block];
+  const auto owner = std::make_shared<Tensor>(block.memory);
+  Tensor t = Tensor::view(dtype, std::move(shape), block.memory.data<std::uint8_t>() + at_.offset,
+                          owner);
+  at_.offset += bytes;
+  peak_ = std::max(peak_, block.before + at_.offset);
+  return t;
+}
+
+Tensor Arena::take_zeros(DType dtype, Shape shape) {
+  Tensor t = take(dtype, std::move(shape));
+  t.zero();
+  return t;
+}
+
+}  // namespace qlora

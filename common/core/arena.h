@@ -1,0 +1,57 @@
+// Memory that is used again and again: activations and scratch of a training step.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace qlora {
+
+/// A bump allocator. Tensors taken since a mark become free together when it is released; their
+/// memory stays with the arena, so that from the second step on nothing is allocated.
+class Arena {
+ public:
+  struct Mark {
+    std::size_t block = 0;
+    std::size_t offset = 0;
+  };
+
+  /// Uninitialised memory, aligned to 64 bytes, valid until a mark set before it is released.
+  Tensor take(DType dtype, Shape shape);
+  Tensor take_zeros(DType dtype, Shape shape);
+  /// The elements of such a tensor.
+  template <typename T>
+  T* values(Shape shape) {
+    return take(dtype_of<T>(), std::move(shape)).template data<T>();
+  }
+
+  Mark mark() const { return at_; }
+  void release(Mark mark) { at_ = mark; }
+  /// The largest number of bytes that were in use at once.
+  std::size_t peak_bytes() const { return peak_; }
+
+ private:
+  struct Block {
+    Tensor memory;  // U8
+    std::size_t before = 0;  // bytes of all earlier blocks
+  };
+  std::vector<Block> blocks_;
+  Mark at_;
+  std::size_t peak_ = 0;
+};
+
+/// Releases, at the end of the scope, what was taken within it.
+class ArenaScope {
+ public:
+  explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
+  ~ArenaScope() { arena_.release(mark_); }
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+
+ private:
+  Arena& arena_;
+  Arena::Mark mark_;
+};
+
+}  // namespace qlora

@@ -1,0 +1,27 @@
+// Where a result comes from: commit, build, machine.
+#pragma once
+
+#include <string>
+
+#include "core/json.h"
+
+namespace qlora {
+
+struct Provenance {
+  std::string commit;      ///< "72b3df5c01aa", "…-dirty" with changes, "unknown" outside git
+  std::string build_type;  ///< "Release", with the sanitizers where there are some
+  std::string compiler;
+  std::string processor;  ///< the model name in /proc/cpuinfo
+  int threads = 0;
+  std::string gpu;  ///< set by who uses one
+};
+
+Provenance provenance();
+
+/// "commit 72b3df5c01aa, Release, g++ 12.2.0, Intel(R) Xeon(R) …, 2 threads", and the GPU if any.
+std::string one_line(const Provenance& p);
+
+/// {commit, build_type, compiler, processor, threads} and gpu, which is null where none is used.
+Json json(const Provenance& p);
+
+}  // namespace qlora

@@ -1,0 +1,40 @@
+// LoRA adapters on a model: attached fresh, or from tensors under PEFT's names.
+#pragma once
+
+#include "checkpoint/peft_adapter.h"
+#include "llama/model.h"
+#include "lora/config.h"
+
+namespace qlora {
+
+/// The decoder's linear modules, which target_modules may name.
+std::vector<std::string> linear_modules(const LlamaModel& model);
+
+/// Puts a fresh adapter, A uniform and B zero, on every module that the configuration targets, and
+/// returns their parameters in the order of the layers.
+/// @throws UsageError if no module is targeted, or on DoRA, which is not supported yet
+std::vector<Parameter> attach_lora(LlamaModel& model, const LoraConfig& config, std::uint64_t seed);
+
+/// Puts a saved adapter on the model, beside those that are there.
+/// @throws BadInput if the adapter is of another base (a module or a size that the model has not)
+std::vector<Parameter> attach_lora(LlamaModel& model, const PeftAdapter& adapter);
+
+/// The first adapter of every module as what PEFT saves.
+PeftAdapter saved_form(const LlamaModel& model, const LoraConfig& config);
+
+/// The parameters of all adapters; the names are those of adapter_model.safetensors
+/// ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight").
+std::vector<Parameter> adapter_parameters(const LlamaModel& model);
+
+/// Adds every adapter to its dense base weight, W += s · B · A, and takes it off
+/// (PEFT: merge_and_unload). @throws std::invalid_argument on a quantized base: dequantize it first
+void merge_adapters(LlamaModel& model);
+
+/// Replaces the codes of every quantized group by their dense float32 values.
+void dequantize_base(LlamaModel& model);
+
+/// Quantizes every dense group of the base in 4 bits; `dtype` is the dtype that the values are
+/// rounded back to.
+void quantize_base(LlamaModel& model, QuantType type, bool double_quant, DType dtype);
+
+}  // namespace qlora

@@ -1,0 +1,62 @@
+// The shape of a Llama model, read from config.json.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/json.h"
+
+namespace qlora {
+
+/// How the rotary frequencies are scaled for longer contexts (transformers: modeling_rope_utils).
+struct RopeScaling {
+  std::string rope_type = "default";  ///< "default" or "llama3"
+  double factor = 1.0;
+  double low_freq_factor = 1.0;
+  double high_freq_factor = 4.0;
+  std::int64_t original_max_position_embeddings = 8192;
+};
+
+/// config.json of a LlamaForCausalLM; the defaults are those of transformers' LlamaConfig.
+struct LlamaConfig {
+  std::int64_t hidden_size = 0;          ///< C
+  std::int64_t num_hidden_layers = 0;    ///< L
+  std::int64_t num_attention_heads = 0;  ///< H
+  std::int64_t num_key_value_heads = 0;  ///< K
+  std::int64_t head_dim = 0;             ///< D
+  std::int64_t intermediate_size = 0;    ///< F
+  std::int64_t vocab_size = 0;           ///< V
+  std::int64_t max_position_embeddings = 2048;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000.0;
+  RopeScaling rope_scaling;
+  bool tie_word_embeddings = false;
+  std::int64_t bos_token_id = -1;           ///< -1: none
+  std::vector<std::int64_t> eos_token_ids;  ///< generation stops at any of them
+  DType dtype = DType::f32;                 ///< of the weights in the file
+
+  /// Columns of the stacked q, k and v projections: (H + 2K) · D.
+  std::int64_t qkv_size() const { return (num_attention_heads + 2 * num_key_value_heads) * head_dim; }
+  std::int64_t attention_size() const { return num_attention_heads * head_dim; }
+  std::int64_t key_value_size() const { return num_key_value_heads * head_dim; }
+
+  /// Embedding, layers, norms and head; a tied embedding counts once.
+  std::int64_t parameter_count() const;
+};
+
+/// Reads config.json: rope_theta with rope_scaling (transformers 4) or rope_parameters (5),
+/// torch_dtype or dtype. @throws BadInput naming the member, on sizes that contradict each other or
+/// are out of range, and on anything that this decoder does not compute (another architecture,
+/// biases, another activation, another rope type)
+LlamaConfig llama_config(const Json& json);
+
+/// The JSON that transformers writes for such a model (version 4 names, readable by 5).
+Json to_json(const LlamaConfig& config);
+
+/// Inverse frequencies (D/2) in float32: theta^(−2i/D), scaled as config.rope_scaling says
+/// (transformers: _compute_default_rope_parameters, _compute_llama3_parameters).
+std::vector<float> inverse_frequencies(const LlamaConfig& config);
+
+}  // namespace qlora

@@ -1,0 +1,39 @@
+// The whole decoder: hidden states, loss, and the gradient of the loss.
+#pragma once
+
+#include <vector>
+
+#include "llama/decoder_layer.h"
+#include "text/batch.h"
+
+namespace qlora {
+
+/// Labels (B,T) shifted to targets (B·T) I32: position t is to predict label t+1, the last of a row
+/// nothing (-100). transformers: ForCausalLMLoss.
+Tensor shifted_targets(const Tensor& labels);
+
+/// Hidden states after the final norm (B·T, C), taken from the arena, with no gradient in mind.
+/// Where `states` is given it gets the embedding and every layer's output, the last one normed
+/// (transformers: output_hidden_states), L+1 tensors of (B·T, C).
+Tensor hidden_forward(const LlamaModel& model, const Batch& batch, Arena& arena,
+                      std::vector<Tensor>* states = nullptr);
+
+/// Σ of the loss over the batch's supervised positions, without dropout.
+/// @param losses  (B·T) in the arithmetic's dtype, each position's loss; may be empty
+double loss_forward(const LlamaModel& model, const Batch& batch, Arena& arena,
+                    const Tensor& losses = Tensor());
+
+/// How a training pass is made.
+struct TrainingPass {
+  DropoutRun run;
+  bool gradient_checkpointing = false;  ///< keep each layer's input alone, compute the rest again
+  double gradient_scale = 1.0;          ///< gradients of scale · Σ loss
+};
+
+/// One forward and backward pass: returns Σ loss over the supervised positions, and adds
+/// gradient_scale times its gradient to the gradients of adapters, or of the base where it is
+/// trained. Gradient checkpointing changes no bit of them.
+double loss_backward(const LlamaModel& model, const Batch& batch, const TrainingPass& pass,
+                     Arena& arena);
+
+}  // namespace qlora

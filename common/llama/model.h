@@ -1,0 +1,74 @@
+// The weights of a Llama decoder, laid out as its forward and backward passes use them.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "core/random.h"
+#include "core/tensor.h"
+#include "llama/config.h"
+#include "ops/linear.h"
+
+namespace qlora {
+
+/// One decoder layer. q, k and v share an input and lie stacked, so do gate and up.
+struct DecoderLayer {
+  Tensor input_layernorm;           ///< (C)
+  Tensor post_attention_layernorm;  ///< (C)
+  LinearGroup qkv;                  ///< C -> (H+2K)·D
+  LinearGroup o;                    ///< H·D -> C
+  LinearGroup gate_up;              ///< C -> 2F
+  LinearGroup down;                 ///< F -> C
+  Tensor grad_input_layernorm;      ///< (C); gradients are empty where the base is frozen
+  Tensor grad_post_attention_layernorm;
+};
+
+/// A LlamaForCausalLM. Dense weights are in the dtype of the arithmetic.
+struct LlamaModel {
+  LlamaConfig config;
+  Tensor embed_tokens;  ///< (V,C)
+  std::vector<DecoderLayer> layers;
+  Tensor norm;     ///< (C)
+  Tensor lm_head;  ///< (V,C); the memory of embed_tokens where they are tied
+  Tensor grad_embed_tokens, grad_norm, grad_lm_head;
+  Tensor rope_cos, rope_sin;  ///< (positions, D/2) F32
+
+  /// The dtype of activations: that of the dense weights.
+  DType arithmetic() const { return embed_tokens.dtype(); }
+
+  /// Makes the rotary tables cover positions 0 … n-1.
+  /// @throws std::invalid_argument above max_position_embeddings
+  void reserve_positions(std::int64_t n);
+
+  /// Calls f with every projection and the group it stands in, in the order of the layers:
+  /// q, k, v, o, gate, up, down.
+  void for_each_projection(const std::function<void(LinearGroup&, Projection&)>& f);
+  void for_each_projection(
+      const std::function<void(const LinearGroup&, const Projection&)>& f) const;
+};
+
+/// A parameter that is trained: value and gradient of one shape.
+struct Parameter {
+  std::string name;  ///< as the file that it is saved in calls it
+  Tensor value;
+  Tensor grad;
+};
+
+/// The empty model of a configuration: names and sizes of every projection, no memory yet.
+LlamaModel model_skeleton(const LlamaConfig& config);
+
+/// Weights from N(0, 0.02²), norms 1 (transformers: initializer_range), in float32.
+LlamaModel random_model(const LlamaConfig& config, std::uint64_t seed);
+
+/// A copy whose dense weights and adapters are in another arithmetic (float32 or float64).
+LlamaModel with_arithmetic(const LlamaModel& model, DType dtype);
+
+/// Gives every base weight a gradient of zeros, and returns all of them under their Hugging Face
+/// names: full training. @throws std::invalid_argument if the base is quantized
+std::vector<Parameter> enable_full_training(LlamaModel& model);
+
+/// All dense weights under their Hugging Face names: projections of a group as rows of its stacked
+/// weight. A tied head is not listed.
+std::vector<std::pair<std::string, Tensor>> dense_weights(const LlamaModel& model);
+
+}  // namespace qlora

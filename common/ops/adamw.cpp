@@ -1,0 +1,58 @@
+#include "ops/adamw.h"
+
+#include <cmath>
+#include <vector>
+
+#include "core/parallel.h"
+
+namespace qlora::cpu {
+
+template <typename T>
+void adamw(const AdamWStep& step, std::int64_t n, const T* g, T* p, T* m, T* v) {
+  // The corrections are computed in double and rounded once (torch: _single_tensor_adamw).
+  const double correction1 = 1.0 - std::pow(step.beta1, static_cast<double>(step.t));
+  const double correction2 = 1.0 - std::pow(step.beta2, static_cast<double>(step.t));
+  const T decay = static_cast<T>(1.0 - step.lr * step.weight_decay);
+  const T step_size = static_cast<T>(step.lr / correction1);
+  const T root_correction = static_cast<T>(std::sqrt(correction2));
+  const T beta2 = static_cast<T>(step.beta2), eps = static_cast<T>(step.eps);
+  const T one_minus_beta1 = static_cast<T>(1.0 - step.beta1);
+  const T one_minus_beta2 = static_cast<T>(1.0 - step.beta2);
+  const T factor = static_cast<T>(step.gradient_factor);
+  parallel_for(n, 4096, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T gi = g[i] * factor;
+      m[i] += (gi - m[i]) * one_minus_beta1;
+      v[i] = v[i] * beta2 + gi * gi * one_minus_beta2;
+      p[i] = p[i] * decay - step_size * m[i] / (std::sqrt(v[i]) / root_correction + eps);
+    }
+  });
+}
+
+template <typename T>
+double squared_norm(std::int64_t n, const T* g) {
+  constexpr std::int64_t kBlock = 4096;
+  const std::int64_t blocks = (n + kBlock - 1) / kBlock;
+  std::vector<double> sums(static_cast<std::size_t>(blocks));
+  parallel_for(blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) {
+      double sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t i = b * kBlock; i < std::min(n, (b + 1) * kBlock); ++i) {
+        sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+      }
+      sums[static_cast<std::size_t>(b)] = sum;
+    }
+  });
+  double total = 0;
+  for (double s : sums) total += s;
+  return total;
+}
+
+template void adamw<float>(const AdamWStep&, std::int64_t, const float*, float*, float*, float*);
+template void adamw<double>(const AdamWStep&, std::int64_t, const double*, double*, double*,
+                            double*);
+template double squared_norm<float>(std::int64_t, const float*);
+template double squared_norm<double>(std::int64_t, const double*);
+
+}  // namespace qlora::cpu

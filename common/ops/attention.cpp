@@ -1,0 +1,190 @@
+#include "ops/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "core/matmul.h"
+#include "core/parallel.h"
+#include "core/vector_math.h"
+
+namespace qlora::cpu {
+namespace {
+
+constexpr auto kNo = Transpose::no;
+constexpr auto kYes = Transpose::yes;
+constexpr std::int64_t kBlock = 64;  // queries at a time: only the keys that they see are computed
+
+template <typename T>
+constexpr T kMasked = -std::numeric_limits<T>::infinity();
+
+// One block of queries of one head: rows [first, first + rows), which see keys [0, keys).
+struct QueryBlock {
+  std::int64_t first, rows, keys;
+};
+
+QueryBlock query_block(const AttentionShape& s, std::int64_t first) {
+  const std::int64_t rows = std::min(kBlock, s.T - first);
+  return {first, rows, s.S - s.T + first + rows};
+}
+
+// scores (rows, keys) = q · kᵀ / sqrt(D), masked where the query must not look.
+template <typename T>
+void scores_of(const AttentionShape& s, const QueryBlock& b, const T* q, std::int64_t ldq,
+               const T* k, std::int64_t ldk, const std::int32_t* mask, T* scores) {
+  const T scale = T{1} / std::sqrt(static_cast<T>(s.D));
+  matmul<T>(kNo, kYes, b.rows, b.keys, s.D, scale, q + b.first * ldq, ldq, k, ldk, T{0}, scores,
+            b.keys);
+  for (std::int64_t i = 0; i < b.rows; ++i) {
+    T* row = scores + i * b.keys;
+    const std::int64_t position = s.S - s.T + b.first + i;
+    std::fill(row + position + 1, row + b.keys, kMasked<T>);
+    if (mask == nullptr) continue;
+    for (std::int64_t j = 0; j <= position; ++j) {
+      if (mask[j] == 0) row[j] = kMasked<T>;
+    }
+  }
+}
+
+// Turns scores into probabilities in place; returns log Σ exp. A row that sees nothing gets zeros.
+template <typename T>
+T softmax(T* row, std::int64_t keys) {
+  T largest = kMasked<T>;
+#pragma omp simd reduction(max : largest)
+  for (std::int64_t j = 0; j < keys; ++j) largest = std::max(largest, row[j]);
+  if (largest == kMasked<T>) {
+    std::fill(row, row + keys, T{0});
+    return kMasked<T>;
+  }
+  for (std::int64_t j = 0; j < keys; ++j) row[j] -= largest;
+  vector_exp(keys, row, row);
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t j = 0; j < keys; ++j) sum += row[j];
+  const T inverse = T{1} / sum;
+  for (std::int64_t j = 0; j < keys; ++j) row[j] *= inverse;
+  return largest + std::log(sum);
+}
+
+}  // namespace
+
+template <typename T>
+void attention_forward(const AttentionShape& s, Heads<const T> q, Heads<const T> k,
+                       Heads<const T> v, const std::int32_t* key_mask, T* out, T* lse) {
+  const std::int64_t group = s.H / s.K, ld = s.H * s.D;
+  const std::int64_t grain = s.T * s.S < 32 * 32 ? s.B * s.H : 1;  // too little for two threads
+  parallel_for(s.B * s.H, grain, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<T> scores(static_cast<std::size_t>(std::min(kBlock, s.T) * s.S));
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t b = i / s.H, h = i % s.H, kv = h / group;
+      const T* qh = q.data + b * q.batch + h * s.D;
+      const T* kh = k.data + b * k.batch + kv * s.D;
+      const T* vh = v.data + b * v.batch + kv * s.D;
+      const std::int32_t* mask = key_mask == nullptr ? nullptr : key_mask + b * s.S;
+      for (std::int64_t first = 0; first < s.T; first += kBlock) {
+        const QueryBlock block = query_block(s, first);
+        scores_of(s, block, qh, q.row, kh, k.row, mask, scores.data());
+        for (std::int64_t t = 0; t < block.rows; ++t) {
+          lse[(b * s.H + h) * s.T + first + t] = softmax(scores.data() + t * block.keys, block.keys);
+        }
+        matmul<T>(kNo, kNo, block.rows, s.D, block.keys, T{1}, scores.data(), block.keys, vh, v.row,
+                  T{0}, out + (b * s.T + first) * ld + h * s.D, ld);
+      }
+    }
+  });
+}
+
+namespace {
+
+// P again from the scores and their log-sum-exp, in place.
+template <typename T>
+void probabilities(const QueryBlock& block, const T* lse, T* scores) {
+  for (std::int64_t t = 0; t < block.rows; ++t) {
+    T* row = scores + t * block.keys;
+    if (lse[t] == kMasked<T>) {
+      std::fill(row, row + block.keys, T{0});
+      continue;
+    }
+    for (std::int64_t j = 0; j < block.keys; ++j) row[j] -= lse[t];
+    vector_exp(block.keys, row, row);
+  }
+}
+
+// dS = P ⊙ (dP − Δ) / sqrt(D) in place of dP, with Δ_t = dout_t · out_t = Σ_j P_tj dP_tj.
+template <typename T>
+void score_gradient(const AttentionShape& s, const QueryBlock& block, const T* P, const T* out,
+                    const T* dout, std::int64_t ld, T* dP) {
+  const T scale = T{1} / std::sqrt(static_cast<T>(s.D));
+  for (std::int64_t t = 0; t < block.rows; ++t) {
+    T delta = 0;
+#pragma omp simd reduction(+ : delta)
+    for (std::int64_t d = 0; d < s.D; ++d) delta += out[t * ld + d] * dout[t * ld + d];
+    const T* p = P + t * block.keys;
+    T* dp = dP + t * block.keys;
+    for (std::int64_t j = 0; j < block.keys; ++j) dp[j] = p[j] * (dp[j] - delta) * scale;
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void attention_backward(const AttentionShape& s, Heads<const T> q, Heads<const T> k,
+                        Heads<const T> v, const std::int32_t* key_mask, const T* out, const T* lse,
+                        const T* dout, Heads<T> dq, Heads<T> dk, Heads<T> dv) {
+  const std::int64_t group = s.H / s.K, ld = s.H * s.D;
+  // A key-value head belongs to one thread: dk and dv are summed over its query heads in order.
+  parallel_for(s.B * s.K, 1, [&](std::int64_t begin, std::int64_t end) {
+    const auto size = static_cast<std::size_t>(std::min(kBlock, s.T) * s.S);
+    std::vector<T> P(size), dP(size);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t b = i / s.K, kv = i % s.K;
+      const T* kh = k.data + b * k.batch + kv * s.D;
+      const T* vh = v.data + b * v.batch + kv * s.D;
+      T* dkh = dk.data + b * dk.batch + kv * s.D;
+      T* dvh = dv.data + b * dv.batch + kv * s.D;
+      for (std::int64_t t = 0; t < s.S; ++t) {
+        std::fill_n(dkh + t * dk.row, s.D, T{0});
+        std::fill_n(dvh + t * dv.row, s.D, T{0});
+      }
+      const std::int32_t* mask = key_mask == nullptr ? nullptr : key_mask + b * s.S;
+      for (std::int64_t h = kv * group; h < (kv + 1) * group; ++h) {
+        const T* qh = q.data + b * q.batch + h * s.D;
+        T* dqh = dq.data + b * dq.batch + h * s.D;
+        for (std::int64_t first = 0; first < s.T; first += kBlock) {
+          const QueryBlock block = query_block(s, first);
+          const std::int64_t rows = block.rows, keys = block.keys;
+          const T* o = out + (b * s.T + first) * ld + h * s.D;
+          const T* go = dout + (b * s.T + first) * ld + h * s.D;
+          scores_of(s, block, qh, q.row, kh, k.row, mask, P.data());
+          probabilities(block, lse + (b * s.H + h) * s.T + first, P.data());
+          matmul<T>(kYes, kNo, keys, s.D, rows, T{1}, P.data(), keys, go, ld, T{1}, dvh, dv.row);
+          matmul<T>(kNo, kYes, rows, keys, s.D, T{1}, go, ld, vh, v.row, T{0}, dP.data(), keys);
+          score_gradient(s, block, P.data(), o, go, ld, dP.data());
+          matmul<T>(kNo, kNo, rows, s.D, keys, T{1}, dP.data(), keys, kh, k.row, T{0},
+                    dqh + first * dq.row, dq.row);
+          matmul<T>(kYes, kNo, keys, s.D, rows, T{1}, dP.data(), keys, qh + first * q.row, q.row,
+                    T{1}, dkh, dk.row);
+        }
+      }
+    }
+  });
+}
+
+template void attention_forward<float>(const AttentionShape&, Heads<const float>,
+                                       Heads<const float>, Heads<const float>, const std::int32_t*,
+                                       float*, float*);
+template void attention_forward<double>(const AttentionShape&, Heads<const double>,
+                                        Heads<const double>, Heads<const double>,
+                                        const std::int32_t*, double*, double*);
+template void attention_backward<float>(const AttentionShape&, Heads<const float>,
+                                        Heads<const float>, Heads<const float>, const std::int32_t*,
+                                        const float*, const float*, const float*, Heads<float>,
+                                        Heads<float>, Heads<float>);
+template void attention_backward<double>(const AttentionShape&, Heads<const double>,
+                                         Heads<const double>, Heads<const double>,
+                                         const std::int32_t*, const double*, const double*,
+                                         const double*, Heads<double>, Heads<double>,
+                                         Heads<double>);
+
+}  // namespace qlora::cpu

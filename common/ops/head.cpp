@@ -1,0 +1,98 @@
+// The output head: logits, and its cross-entropy with the gradient made in the forward pass.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/matmul.h"
+#include "ops/cross_entropy.h"
+#include "ops/device.h"
+#include "ops/ops.h"
+
+namespace qlora::ops {
+namespace {
+
+constexpr auto kNo = Transpose::no;
+constexpr auto kYes = Transpose::yes;
+constexpr std::int64_t kChunk = 256;  // tokens whose logits are in memory at once
+
+// The positions that are supervised, and their targets.
+struct Supervised {
+  std::vector<std::int64_t> rows;
+  std::vector<std::int32_t> targets;
+};
+
+Supervised supervised(const Tensor& targets, std::int64_t V) {
+  Supervised s;
+  for (std::int64_t i = 0; i < targets.numel(); ++i) {
+    const std::int32_t target = targets.data<std::int32_t>()[i];
+    if (target == -100) continue;
+    require(target >= 0 && target < V, "head_cross_entropy", "targets of -100 or below V");
+    s.rows.push_back(i);
+    s.targets.push_back(target);
+  }
+  return s;
+}
+
+template <typename T>
+double in_chunks(const Tensor& x, const Tensor& head, const Supervised& s, double gradient_scale,
+                 Arena& arena, const Tensor& dx, const Tensor& dhead, const Tensor& losses) {
+  const std::int64_t V = head.dim(0), C = head.dim(1);
+  const auto count = static_cast<std::int64_t>(s.rows.size());
+  const std::int64_t most = std::min(kChunk, count);
+  T* gathered = arena.values<T>({most, C});
+  T* logits = arena.values<T>({most, V});
+  T* loss = arena.values<T>({most});
+  const T scale = dx ? static_cast<T>(gradient_scale) : T{0};
+  double sum = 0;
+  for (std::int64_t first = 0; first < count; first += kChunk) {
+    const std::int64_t rows = std::min(kChunk, count - first);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      std::copy_n(x.data<T>() + s.rows[first + i] * C, C, gathered + i * C);
+    }
+    matmul<T>(kNo, kYes, rows, V, C, T{1}, gathered, C, head.data<T>(), C, T{0}, logits, V);
+    cpu::cross_entropy<T>(rows, V, logits, s.targets.data() + first, scale, loss);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      sum += static_cast<double>(loss[i]);
+      if (losses) losses.data<T>()[s.rows[first + i]] = loss[i];
+    }
+    if (!dx) continue;
+    if (dhead) {
+      matmul<T>(kYes, kNo, V, C, rows, T{1}, logits, V, gathered, C, T{1}, dhead.data<T>(), C);
+    }
+    matmul<T>(kNo, kNo, rows, C, V, T{1}, logits, V, head.data<T>(), C, T{0}, gathered, C);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      std::copy_n(gathered + i * C, C, dx.data<T>() + s.rows[first + i] * C);
+    }
+  }
+  return sum;
+}
+
+}  // namespace
+
+void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
+  constexpr const char* op = "head_forward";
+  const std::int64_t V = head.dim(0), C = head.dim(1);
+  require(x.dim(1) == C && logits.shape() == Shape{x.dim(0), V}, op, "logits of (rows, V)");
+  on_device(x, op, [&]<typename T>(T) {
+    matmul<T>(kNo, kYes, x.dim(0), V, C, T{1}, x.data<T>(), C, head.data<T>(), C, T{0},
+              logits.data<T>(), V);
+  });
+}
+
+double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& targets,
+                          double gradient_scale, Arena& arena, const Tensor& dx,
+                          const Tensor& dhead, const Tensor& losses) {
+  constexpr const char* op = "head_cross_entropy";
+  require(x.dim(1) == head.dim(1) && targets.numel() == x.dim(0), op, "x (rows,C), targets (rows)");
+  const ArenaScope scope(arena);
+  const Supervised s = supervised(targets, head.dim(0));
+  if (dx) dx.zero();
+  if (losses) losses.zero();
+  double sum = 0;
+  on_device(x, op, [&]<typename T>(T) {
+    sum = in_chunks<T>(x, head, s, gradient_scale, arena, dx, dhead, losses);
+  });
+  return sum;
+}
+
+}  // namespace qlora::ops

@@ -1,0 +1,121 @@
+#include "ops/linear.h"
+
+#include <cstring>
+
+#include "core/matmul.h"
+#include "core/parallel.h"
+
+namespace qlora::cpu {
+namespace {
+
+constexpr auto kNo = Transpose::no;
+constexpr auto kYes = Transpose::yes;
+
+// The group's weight (ΣN,K): as it is, or dequantized into the arena.
+template <typename T>
+const T* base_weight(const LinearGroup& group, Arena& arena) {
+  if (group.weight) return group.weight.data<T>();
+  const Tensor floats = arena.take(DType::f32, {group.N(), group.K});
+  std::int64_t row = 0;
+  for (const Projection& part : group.parts) {
+    dequantize_4bit(*part.quantized, floats.data<float>() + row * group.K);
+    row += part.N;
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    return floats.data<float>();
+  } else {
+    const Tensor widened = arena.take(dtype_of<T>(), floats.shape());
+    std::copy_n(floats.data<float>(), floats.numel(), widened.data<T>());
+    return widened.data<T>();
+  }
+}
+
+template <typename T>
+LoraWeights<T> weights_of(const LinearGroup& group, const Projection& part, const Adapter& adapter) {
+  return {group.K, part.N, adapter.A.dim(0), adapter.A.data<T>(), adapter.B.data<T>(),
+          static_cast<T>(adapter.scaling)};
+}
+
+Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
+  if (!run.training) return {};
+  return {adapter.dropout, {run.seed, stream_of(run.step, adapter.stream)}};
+}
+
+// Scratch (T,K) for the dropped-out input, only where there is dropout.
+template <typename T>
+T* dropout_scratch(const Dropout& dropout, std::int64_t tokens, std::int64_t K, Arena& arena) {
+  return dropout.p > 0 ? arena.values<T>({tokens, K}) : nullptr;
+}
+
+}  // namespace
+
+template <typename T>
+void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
+                    const DropoutRun& run, Arena& arena, const Tensor& y, LinearSaved* saved) {
+  const std::int64_t tokens = x.dim(0), K = group.K, N = group.N();
+  if (saved != nullptr) {
+    saved->u.clear();
+    for (const Projection& part : group.parts) {
+      for (const Adapter& a : part.adapters) {
+        saved->u.push_back(arena.take(dtype_of<T>(), {tokens, a.A.dim(0)}));
+      }
+    }
+  }
+  const ArenaScope scope(arena);
+  if (residual) std::memcpy(y.raw(), residual.raw(), y.nbytes());
+  matmul<T>(kNo, kYes, tokens, N, K, T{1}, x.data<T>(), K, base_weight<T>(group, arena), K,
+            residual ? T{1} : T{0}, y.data<T>(), N);
+  std::size_t index = 0;
+  T* columns = y.data<T>();
+  for (const Projection& part : group.parts) {
+    for (const Adapter& a : part.adapters) {
+      const ArenaScope adapter_scope(arena);
+      const Dropout dropout = dropout_of(run, a);
+      const Tensor u =
+          saved != nullptr ? saved->u[index++] : arena.take(dtype_of<T>(), {tokens, a.A.dim(0)});
+      lora_forward<T>(weights_of<T>(group, part, a), tokens, x.data<T>(), dropout,
+                      dropout_scratch<T>(dropout, tokens, K, arena), u.data<T>(), columns, N);
+    }
+    columns += part.N;
+  }
+}
+
+template <typename T>
+void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
+                     const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
+  const std::int64_t tokens = x.dim(0), K = group.K, N = group.N();
+  const ArenaScope scope(arena);
+  if (dx) {
+    matmul<T>(kNo, kNo, tokens, K, N, T{1}, dy.data<T>(), N, base_weight<T>(group, arena), K, T{0},
+              dx.data<T>(), K);
+  }
+  if (group.grad_weight) {
+    matmul<T>(kYes, kNo, N, K, tokens, T{1}, dy.data<T>(), N, x.data<T>(), K, T{1},
+              group.grad_weight.data<T>(), K);
+  }
+  std::size_t index = 0;
+  const T* columns = dy.data<T>();
+  for (const Projection& part : group.parts) {
+    for (const Adapter& a : part.adapters) {
+      const ArenaScope adapter_scope(arena);
+      const Dropout dropout = dropout_of(run, a);
+      const Tensor& u = saved.u[index++];
+      lora_backward<T>(weights_of<T>(group, part, a), tokens, x.data<T>(), u.data<T>(), dropout,
+                       columns, N, dropout_scratch<T>(dropout, tokens, K, arena),
+                       arena.values<T>(u.shape()), a.grad_A.data<T>(),
+                       a.grad_B.data<T>(), dx ? dx.data<T>() : nullptr);
+    }
+    columns += part.N;
+  }
+}
+
+template void linear_forward<float>(const LinearGroup&, const Tensor&, const Tensor&,
+                                    const DropoutRun&, Arena&, const Tensor&, LinearSaved*);
+template void linear_forward<double>(const LinearGroup&, const Tensor&, const Tensor&,
+                                     const DropoutRun&, Arena&, const Tensor&, LinearSaved*);
+template void linear_backward<float>(const LinearGroup&, const Tensor&, const LinearSaved&,
+                                     const DropoutRun&, const Tensor&, Arena&, const Tensor&);
+template void linear_backward<double>(const LinearGroup&, const Tensor&, const LinearSaved&,
+                                      const DropoutRun&, const Tensor&, Arena&, const Tensor&);
+
+}  // namespace qlora::cpu

@@ -1,0 +1,74 @@
+// Linear layers that share an input: a frozen base, dense or in 4 bits, with LoRA beside it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/arena.h"
+#include "core/tensor.h"
+#include "lora/lora.h"
+#include "quantization/quantized_tensor.h"
+
+namespace qlora {
+
+/// One LoRA adapter of one projection. Gradients are empty where it is not trained.
+struct Adapter {
+  Tensor A;       ///< (R,K)
+  Tensor B;       ///< (N,R)
+  Tensor grad_A;  ///< (R,K), added to by the backward pass
+  Tensor grad_B;  ///< (N,R)
+  double scaling = 1.0;
+  float dropout = 0.0f;
+  std::uint64_t stream = 0;  ///< tells this adapter's dropout masks from all others'
+};
+
+/// One named linear of the model: rows of a group's stacked weight, or codes of its own.
+struct Projection {
+  std::string name;    ///< the module, e.g. "model.layers.0.self_attn.q_proj"
+  std::int64_t N = 0;  ///< out_features
+  std::optional<QuantizedTensor> quantized;
+  std::vector<Adapter> adapters;
+};
+
+/// Projections of one input x (T,K), side by side: q, k and v; gate and up; or one alone.
+/// y (T, ΣN) = x · [W_0; W_1; …]ᵀ, and each adapter adds s · drop(x) · Aᵀ · Bᵀ to its columns.
+struct LinearGroup {
+  std::int64_t K = 0;  ///< in_features
+  std::vector<Projection> parts;
+  Tensor weight;       ///< dense (ΣN,K) in the dtype of the arithmetic; empty where parts have codes
+  Tensor grad_weight;  ///< (ΣN,K), added to by the backward pass; empty: the base is frozen
+
+  std::int64_t N() const {
+    std::int64_t sum = 0;
+    for (const Projection& p : parts) sum += p.N;
+    return sum;
+  }
+};
+
+/// Which dropout masks a pass uses: none in evaluation, else those of (seed, step).
+struct DropoutRun {
+  bool training = false;
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;  ///< number of the micro-batch since the start of the run
+};
+
+/// What the backward pass of a group needs beside x: u = drop(x)·Aᵀ of each adapter, in order.
+struct LinearSaved {
+  std::vector<Tensor> u;  ///< (T,R)
+};
+
+namespace cpu {
+
+/// See ops::linear_forward.
+template <typename T>
+void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
+                    const DropoutRun& run, Arena& arena, const Tensor& y, LinearSaved* saved);
+
+/// See ops::linear_backward.
+template <typename T>
+void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
+                     const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx);
+
+}  // namespace cpu
+}  // namespace qlora

@@ -1,0 +1,203 @@
+#include "ops/ops.h"
+
+#include "ops/cross_entropy.h"
+#include "ops/device.h"
+#include "ops/embedding.h"
+#include "ops/rms_norm.h"
+#include "ops/rope.h"
+#include "ops/swiglu.h"
+
+namespace qlora::ops {
+namespace {
+
+template <typename T>
+T* optional_data(const Tensor& t) {
+  return t ? t.data<T>() : nullptr;
+}
+
+const std::int32_t* mask_data(const Tensor& mask) { return optional_data<std::int32_t>(mask); }
+
+// q, k and v as columns of one stacked tensor.
+template <typename T, typename Element>
+struct Stacked {
+  cpu::Heads<Element> q, k, v;
+  Stacked(const AttentionShape& s, const Tensor& qkv) {
+    const std::int64_t row = (s.H + 2 * s.K) * s.D;
+    T* data = qkv.data<T>();
+    q = {data, row, s.T * row};
+    k = {data + s.H * s.D, row, s.T * row};
+    v = {data + (s.H + s.K) * s.D, row, s.T * row};
+  }
+};
+
+void check(const AttentionShape& s, const Tensor& qkv, const char* op) {
+  require(s.K > 0 && s.H % s.K == 0, op, "query heads that are a multiple of the key-value heads");
+  require(qkv.shape() == Shape{s.B * s.T, (s.H + 2 * s.K) * s.D}, op, "qkv of (B·T, (H+2K)·D)");
+}
+
+void check_rows(const Tensor& a, const Tensor& b, const char* op) {
+  require(a.shape() == b.shape() && a.dtype() == b.dtype(), op, "tensors of one shape and dtype");
+}
+
+}  // namespace
+
+void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x) {
+  constexpr const char* op = "embedding_forward";
+  const std::int64_t V = table.dim(0), C = table.dim(1);
+  require(x.shape() == Shape{ids.numel(), C}, op, "x of (rows, C)");
+  for (std::int32_t id : ids.span<std::int32_t>()) require(id >= 0 && id < V, op, "ids below V");
+  on_device(x, op, [&]<typename T>(T) {
+    cpu::embedding_forward<T>(ids.numel(), C, table.data<T>(), ids.data<std::int32_t>(),
+                              x.data<T>());
+  });
+}
+
+void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable) {
+  on_device(dx, "embedding_backward", [&]<typename T>(T) {
+    cpu::embedding_backward<T>(ids.numel(), dtable.dim(1), dx.data<T>(), ids.data<std::int32_t>(),
+                               dtable.data<T>());
+  });
+}
+
+void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
+                      const Tensor& rstd) {
+  constexpr const char* op = "rms_norm_forward";
+  check_rows(x, y, op);
+  require(weight.numel() == x.dim(1) && rstd.numel() == x.dim(0), op, "weight (C) and rstd (rows)");
+  on_device(x, op, [&]<typename T>(T) {
+    cpu::rms_norm_forward<T>(x.dim(0), x.dim(1), x.data<T>(), weight.data<T>(), static_cast<T>(eps),
+                             y.data<T>(), rstd.data<T>());
+  });
+}
+
+void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
+                       const Tensor& dx, const Tensor& dweight) {
+  constexpr const char* op = "rms_norm_backward";
+  check_rows(dy, x, op);
+  check_rows(dx, x, op);
+  on_device(x, op, [&]<typename T>(T) {
+    cpu::rms_norm_backward<T>(x.dim(0), x.dim(1), dy.data<T>(), x.data<T>(), weight.data<T>(),
+                              rstd.data<T>(), dx.data<T>(), optional_data<T>(dweight));
+  });
+}
+
+namespace {
+
+void rotate(const char* op, const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T_,
+            std::int64_t first_position, const Tensor& cos, const Tensor& sin, int sign) {
+  require(heads * D <= x.dim(1) && D % 2 == 0, op, "an even head size and heads within a row");
+  require(cos.dim(1) == D / 2 && cos.dim(0) >= first_position + T_, op,
+          "a table that covers every position");
+  on_device(x, op, [&]<typename T>(T) {
+    cpu::rope<T>(x.dim(0), x.dim(1), heads, D, T_, first_position, cos.data<float>(),
+                 sin.data<float>(), static_cast<T>(sign), x.data<T>());
+  });
+}
+
+}  // namespace
+
+void rope_forward(const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T,
+                  std::int64_t first_position, const Tensor& cos, const Tensor& sin) {
+  rotate("rope_forward", x, heads, D, T, first_position, cos, sin, 1);
+}
+
+void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, std::int64_t T,
+                   std::int64_t first_position, const Tensor& cos, const Tensor& sin) {
+  rotate("rope_backward", dx, heads, D, T, first_position, cos, sin, -1);
+}
+
+void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor& key_mask,
+                       const Tensor& out, const Tensor& lse) {
+  constexpr const char* op = "attention_forward";
+  check(s, qkv, op);
+  on_device(qkv, op, [&]<typename T>(T) {
+    const Stacked<T, const T> in(s, qkv);
+    cpu::attention_forward<T>(s, in.q, in.k, in.v, mask_data(key_mask), out.data<T>(),
+                              lse.data<T>());
+  });
+}
+
+void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor& key_mask,
+                        const Tensor& out, const Tensor& lse, const Tensor& dout,
+                        const Tensor& dqkv) {
+  constexpr const char* op = "attention_backward";
+  check(s, qkv, op);
+  check_rows(qkv, dqkv, op);
+  on_device(qkv, op, [&]<typename T>(T) {
+    const Stacked<T, const T> in(s, qkv);
+    const Stacked<T, T> gradient(s, dqkv);
+    cpu::attention_backward<T>(s, in.q, in.k, in.v, mask_data(key_mask), out.data<T>(),
+                               lse.data<T>(), dout.data<T>(), gradient.q, gradient.k, gradient.v);
+  });
+}
+
+void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& keys,
+                      const Tensor& values, const Tensor& out) {
+  constexpr const char* op = "attention_cached";
+  check(s, qkv, op);
+  require(keys.dim(0) == s.B && keys.dim(1) >= s.S && keys.dim(2) == s.K * s.D, op,
+          "a cache of (B, capacity, K·D)");
+  on_device(qkv, op, [&]<typename T>(T) {
+    const std::int64_t row = s.K * s.D, batch = keys.dim(1) * row;
+    std::vector<T> lse(static_cast<std::size_t>(s.B * s.H * s.T));
+    cpu::attention_forward<T>(s, Stacked<T, const T>(s, qkv).q, {keys.data<T>(), row, batch},
+                              {values.data<T>(), row, batch}, nullptr, out.data<T>(), lse.data());
+  });
+}
+
+void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
+  constexpr const char* op = "swiglu_forward";
+  require(gate_up.shape() == Shape{y.dim(0), 2 * y.dim(1)}, op, "gate_up of (rows, 2F)");
+  on_device(y, op, [&]<typename T>(T) {
+    cpu::swiglu_forward<T>(y.dim(0), y.dim(1), gate_up.data<T>(), y.data<T>());
+  });
+}
+
+void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up) {
+  constexpr const char* op = "swiglu_backward";
+  check_rows(gate_up, dgate_up, op);
+  on_device(dy, op, [&]<typename T>(T) {
+    cpu::swiglu_backward<T>(dy.dim(0), dy.dim(1), gate_up.data<T>(), dy.data<T>(),
+                            dgate_up.data<T>());
+  });
+}
+
+void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
+                    const DropoutRun& run, Arena& arena, const Tensor& y, LinearSaved* saved) {
+  constexpr const char* op = "linear_forward";
+  require(x.dim(1) == group.K && y.shape() == Shape{x.dim(0), group.N()}, op,
+          "x of (T,K) and y of (T,N)");
+  if (residual) check_rows(residual, y, op);
+  on_device(x, op, [&]<typename T>(T) {
+    cpu::linear_forward<T>(group, x, residual, run, arena, y, saved);
+  });
+}
+
+void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
+                     const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
+  constexpr const char* op = "linear_backward";
+  require(x.dim(1) == group.K && dy.shape() == Shape{x.dim(0), group.N()}, op,
+          "x of (T,K) and dy of (T,N)");
+  if (dx) check_rows(dx, x, op);
+  on_device(x, op, [&]<typename T>(T) {
+    cpu::linear_backward<T>(group, x, saved, run, dy, arena, dx);
+  });
+}
+
+void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,
+           const Tensor& v) {
+  on_device(parameter, "adamw", [&]<typename T>(T) {
+    cpu::adamw<T>(step, parameter.numel(), gradient.data<T>(), parameter.data<T>(), m.data<T>(),
+                  v.data<T>());
+  });
+}
+
+double squared_norm(const Tensor& gradient) {
+  double sum = 0;
+  on_device(gradient, "squared_norm", [&]<typename T>(T) {
+    sum = cpu::squared_norm<T>(gradient.numel(), gradient.data<T>());
+  });
+  return sum;
+}
+
+}  // namespace qlora::ops

@@ -1,0 +1,42 @@
+// From 4-bit codes back to numbers, with any 16 values: what NF4 and FP4 have in common.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace qlora {
+
+using Codebook = std::array<float, 16>;
+
+/// The two values that each byte holds: high nibble first.
+using BytePairs = std::array<std::array<float, 2>, 256>;
+
+constexpr BytePairs byte_pairs(const Codebook& code) {
+  BytePairs pairs{};
+  for (std::size_t byte = 0; byte < pairs.size(); ++byte) {
+    pairs[byte] = {code[byte >> 4], code[byte & 15]};
+  }
+  return pairs;
+}
+
+/// out[i] = code[c_i] * absmax[i / blocksize] in float32, subnormals flushed to zero
+/// (bitsandbytes: csrc/kernels.cu, kDequantizeBlockwise).
+///
+/// @param pairs      byte_pairs(code); the code's smallest magnitude but zero is above 2^-8
+/// @param packed     [(n+1)/2], the first element of a pair is the high nibble
+/// @param absmax     [ceil(n / blocksize)]
+/// @param blocksize  even
+/// @param out        [n]
+/// @throws std::invalid_argument if the sizes do not fit together
+void dequantize_codebook(const BytePairs& pairs, std::span<const std::uint8_t> packed,
+                         std::span<const float> absmax, std::int64_t blocksize,
+                         std::span<float> out);
+
+/// Throws std::invalid_argument unless n elements in blocks of `blocksize` (even) have
+/// `packed` bytes and `absmax` maxima.
+void require_4bit_sizes(const char* function, std::size_t n, std::int64_t blocksize,
+                        std::size_t packed, std::size_t absmax);
+
+}  // namespace qlora

@@ -1,0 +1,39 @@
+// Data sets: JSONL files of the shapes that the ecosystem uses.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qlora {
+
+/// One turn of a conversation.
+struct Message {
+  std::string role;  ///< "system", "user" or "assistant"
+  std::string content;
+};
+
+/// One row. A prompt-completion row trains on the completion alone; a text row (its text is in
+/// `completion`) and a conversation train on everything.
+struct Example {
+  enum class Kind { prompt_completion, text, messages };
+  Kind kind = Kind::text;
+  std::string prompt;
+  std::string completion;
+  std::vector<Message> messages;
+};
+
+/// Reads {"prompt","completion"}, {"instruction","input","output"}, {"text"} or
+/// {"messages":[{"role","content"}]}, one object a line; other keys are ignored. A file that begins
+/// with "[" is one JSON array of such objects. Blank lines are skipped.
+/// @throws BadInput naming the file and "line N" (or "[N]"), also if there is no row at all
+std::vector<Example> read_dataset(const std::string& path);
+
+/// The same from memory; `file` is named in error messages.
+std::vector<Example> parse_dataset(std::string_view text, const std::string& file);
+
+/// Stanford Alpaca's prompt (tatsu-lab/stanford_alpaca, train.py, PROMPT_DICT).
+std::string alpaca_prompt(std::string_view instruction, std::string_view input);
+
+}  // namespace qlora

@@ -1,0 +1,84 @@
+#include "text/examples.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace qlora {
+namespace {
+
+bool has_label(const TokenizedExample& example) {
+  // Position 0 has no position before it that could predict it.
+  for (std::size_t t = 1; t < example.labels.size(); ++t) {
+    if (example.labels[t] != kIgnoredLabel) return true;
+  }
+  return false;
+}
+
+std::vector<std::int32_t> encode_messages(const Example& example, const Tokenizer& tokenizer,
+                                          ChatTemplate chat) {
+  if (chat == ChatTemplate::none) {
+    throw BadInput("", "messages",
+                   "conversations need a chat template, and the model's folder has none");
+  }
+  return encode_llama2_chat(tokenizer, example.messages);
+}
+
+}  // namespace
+
+TokenizedExample tokenize_example(const Example& example, const Tokenizer& tokenizer,
+                                  ChatTemplate chat) {
+  TokenizedExample row;
+  if (example.kind == Example::Kind::messages) {
+    row.input_ids = encode_messages(example, tokenizer, chat);
+    row.labels = row.input_ids;
+    return row;
+  }
+  row.input_ids =
+      tokenizer.encode(example.prompt + example.completion, {.add_bos = true, .add_eos = true});
+  row.labels = row.input_ids;
+  if (example.kind == Example::Kind::prompt_completion) {
+    // TRL: completion_mask = [0] * len(prompt_ids) + [1] * (len(prompt_completion_ids) -
+    // len(prompt_ids))
+    const std::size_t prompt = tokenizer.encode(example.prompt).size();
+    std::fill_n(row.labels.begin(), std::min(prompt, row.labels.size()), kIgnoredLabel);
+  }
+  return row;
+}
+
+TokenizedDataset tokenize_dataset(std::span<const Example> rows, const Tokenizer& tokenizer,
+                                  std::int64_t max_length, ChatTemplate chat,
+                                  const std::string& file) {
+  require(max_length > 0, "tokenize_dataset", "max_length > 0");
+  std::vector<TokenizedExample> all(rows.size());
+  parallel_for(static_cast<std::int64_t>(rows.size()), 1,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const auto row = static_cast<std::size_t>(i);
+                   try {
+                     all[row] = tokenize_example(rows[row], tokenizer, chat);
+                   } catch (const BadInput& e) {
+                     throw BadInput(file, "row " + std::to_string(i + 1), e.what());
+                   }
+                 }
+               });
+  TokenizedDataset set;
+  set.rows = static_cast<std::int64_t>(rows.size());
+  for (TokenizedExample& example : all) {
+    if (static_cast<std::int64_t>(example.input_ids.size()) > max_length) {
+      ++set.cut;
+      example.input_ids.resize(static_cast<std::size_t>(max_length));
+      example.labels.resize(static_cast<std::size_t>(max_length));
+    }
+    if (!has_label(example)) {
+      ++set.dropped;
+      continue;
+    }
+    set.tokens += static_cast<std::int64_t>(example.input_ids.size());
+    set.examples.push_back(std::move(example));
+  }
+  return set;
+}
+
+}  // namespace qlora

@@ -1,0 +1,45 @@
+// Rows of a data set as token ids with labels.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "text/chat.h"
+#include "text/dataset.h"
+#include "text/tokenizer.h"
+
+namespace qlora {
+
+/// The label of a position that is not trained on (torch's ignore_index).
+inline constexpr std::int32_t kIgnoredLabel = -100;
+
+/// input_ids and labels are of one length; the loss shifts them.
+struct TokenizedExample {
+  std::vector<std::int32_t> input_ids;
+  std::vector<std::int32_t> labels;
+};
+
+/// What became of the rows of a data set.
+struct TokenizedDataset {
+  std::vector<TokenizedExample> examples;
+  std::int64_t rows = 0;     ///< rows read
+  std::int64_t cut = 0;      ///< rows longer than max_length, cut at their end
+  std::int64_t dropped = 0;  ///< rows left without a label that the loss would see
+  std::int64_t tokens = 0;   ///< ids in all examples
+};
+
+/// ids = BOS (where the tokenizer has one) + prompt and completion tokenized as one text + EOS;
+/// labels = ids, but -100 for as many positions as the prompt alone, with its BOS, has tokens
+/// (TRL 1.9, SFTTrainer). A text row and a conversation have every label.
+TokenizedExample tokenize_example(const Example& example, const Tokenizer& tokenizer,
+                                  ChatTemplate chat = ChatTemplate::none);
+
+/// tokenize_example() of every row, on all threads; cut to max_length, rows without labels left
+/// out.
+/// @throws BadInput naming `file` and the row, where a conversation meets no template
+TokenizedDataset tokenize_dataset(std::span<const Example> rows, const Tokenizer& tokenizer,
+                                  std::int64_t max_length, ChatTemplate chat = ChatTemplate::none,
+                                  const std::string& file = "");
+
+}  // namespace qlora

@@ -1,0 +1,62 @@
+#include "text/utf8.h"
+
+#include <cstdint>
+
+namespace qlora {
+namespace {
+
+// Bytes of a character by its first byte (RFC 3629, table 3-7 of the Unicode standard), 0 if none.
+std::size_t length_from(std::uint8_t first) {
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return 2;
+  if (first >= 0xE0 && first <= 0xEF) return 3;
+  if (first >= 0xF0 && first <= 0xF4) return 4;
+  return 0;
+}
+
+// The second byte is where overlong forms, surrogates and values above U+10FFFF show.
+bool second_fits(std::uint8_t first, std::uint8_t second) {
+  switch (first) {
+    case 0xE0:
+      return second >= 0xA0 && second <= 0xBF;
+    case 0xED:
+      return second >= 0x80 && second <= 0x9F;
+    case 0xF0:
+      return second >= 0x90 && second <= 0xBF;
+    case 0xF4:
+      return second >= 0x80 && second <= 0x8F;
+    default:
+      return (second & 0xC0) == 0x80;
+  }
+}
+
+}  // namespace
+
+Utf8Character first_character(std::string_view bytes) {
+  using State = Utf8Character::State;
+  if (bytes.empty()) return {State::unfinished, 0, 0};
+  const auto first = static_cast<std::uint8_t>(bytes[0]);
+  const std::size_t length = length_from(first);
+  if (length == 0) return {State::invalid, 0, 0};
+  if (length == 1) return {State::whole, 1, first};
+  char32_t code = first & (0xFFu >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if (i == bytes.size()) return {State::unfinished, 0, 0};
+    const auto byte = static_cast<std::uint8_t>(bytes[i]);
+    const bool fits = i == 1 ? second_fits(first, byte) : (byte & 0xC0) == 0x80;
+    if (!fits) return {State::invalid, 0, 0};
+    code = code << 6 | (byte & 0x3Fu);
+  }
+  return {State::whole, length, code};
+}
+
+bool is_utf8(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const Utf8Character c = first_character(bytes);
+    if (c.state != Utf8Character::State::whole) return false;
+    bytes.remove_prefix(c.length);
+  }
+  return true;
+}
+
+}  // namespace qlora

@@ -1,0 +1,246 @@
+#include "training/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include "core/error.h"
+#include "llama/decoder.h"
+#include "text/batch.h"
+#include "training/schedule.h"
+
+namespace qlora {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Four decimals, as the log of transformers has them.
+double rounded(double x) { return std::round(x * 1e4) / 1e4; }
+
+std::int64_t longest(std::span<const TokenizedExample> examples) {
+  std::size_t length = 0;
+  for (const TokenizedExample& e : examples) length = std::max(length, e.input_ids.size());
+  return static_cast<std::int64_t>(length);
+}
+
+[[noreturn]] void not_finite(double loss, std::int64_t step, std::span<const std::int64_t> rows) {
+  std::string list;
+  for (std::int64_t r : rows) list += (list.empty() ? "" : ", ") + std::to_string(r);
+  throw Error(ExitCode::check_failed,
+              "the loss became " + std::to_string(loss) + " at step " + std::to_string(step) +
+                  " (rows " + list + " of the data, counted from 0); the last checkpoint is kept");
+}
+
+// A run in progress.
+class Run {
+ public:
+  Run(TrainingTask& task, const TrainingEvents& events)
+      : task_(task),
+        events_(events),
+        plan_(task.train, task.arguments),
+        optimizer_(task.parameters, task.arguments) {
+    task_.model.reserve_positions(std::max(longest(task.train), longest(task.eval)));
+    state_.max_steps = plan_.total_steps();
+    state_.train_batch_size = task.arguments.per_device_train_batch_size;
+    state_.num_train_epochs = static_cast<std::int64_t>(std::ceil(
+        static_cast<double>(plan_.total_steps()) / static_cast<double>(plan_.steps_per_epoch())));
+    state_.logging_steps = task.arguments.logging_steps;
+    state_.eval_steps = task.arguments.eval_steps;
+    state_.save_steps = task.arguments.save_steps;
+  }
+
+  void resume(const std::string& folder) {
+    load_checkpoint(folder, task_.arguments, optimizer_, state_);
+    last_checkpoint_ = folder;
+  }
+
+  TrainingResult to_the_end();
+
+ private:
+  StepReport one_step();
+  void after_step(const StepReport& report);
+  void log(Json entry);
+  void evaluate();
+  void save();
+  bool due(std::int64_t every) const { return every > 0 && state_.global_step % every == 0; }
+  bool save_is_due() const;
+
+  TrainingTask& task_;
+  const TrainingEvents& events_;
+  StepPlan plan_;
+  AdamW optimizer_;
+  TrainerState state_;
+  Arena arena_;
+  Clock::time_point start_ = Clock::now();
+  std::int64_t tokens_ = 0;  // since start_
+  std::string last_checkpoint_;
+};
+
+StepReport Run::one_step() {
+  const TrainingArguments& args = task_.arguments;
+  const std::int64_t step = state_.global_step;
+  std::vector<Batch> batches;
+  std::int64_t supervised = 0, tokens = 0;
+  const auto micro_batches = plan_.micro_batches(step);
+  for (const auto& rows : micro_batches) {
+    batches.push_back(collate(task_.train, rows, task_.pad_id));
+    supervised += batches.back().supervised;
+    tokens += batches.back().tokens;
+  }
+  optimizer_.zero_gradients();
+  double loss = 0;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    const auto micro = static_cast<std::uint64_t>(step * args.gradient_accumulation_steps) + i;
+    const TrainingPass pass{{true, args.seed, micro},
+                            args.gradient_checkpointing,
+                            1.0 / static_cast<double>(supervised)};
+    loss += loss_backward(task_.model, batches[i], pass, arena_) / static_cast<double>(supervised);
+    if (!std::isfinite(loss)) not_finite(loss, step + 1, micro_batches[i]);
+  }
+  const double rate =
+      args.learning_rate * lr_factor(args.lr_scheduler_type, step,
+                                     warmup_steps(args.warmup_steps, plan_.total_steps()),
+                                     plan_.total_steps());
+  const double norm = optimizer_.step(rate);
+  if (!std::isfinite(norm)) not_finite(norm, step + 1, micro_batches.back());
+  ++state_.global_step;
+  state_.epoch = plan_.epoch_after(state_.global_step);
+  state_.num_input_tokens_seen += tokens;
+  tokens_ += tokens;
+  return {state_.global_step, plan_.total_steps(), state_.epoch, loss, rate, norm, tokens,
+          static_cast<double>(tokens_) / seconds_since(start_)};
+}
+
+void Run::log(Json entry) {
+  entry["epoch"] = rounded(state_.epoch);
+  entry["step"] = state_.global_step;
+  state_.log_history.push_back(entry);
+  if (events_.on_log) events_.on_log(entry);
+}
+
+void Run::after_step(const StepReport& report) {
+  state_.loss_sum += report.loss;
+  state_.loss_since_log += report.loss;
+  ++state_.steps_since_log;
+  if (events_.on_step) events_.on_step(report);
+  if (due(task_.arguments.logging_steps)) {
+    Json entry;
+    entry["loss"] = rounded(state_.loss_since_log / static_cast<double>(state_.steps_since_log));
+    entry["grad_norm"] = report.grad_norm;
+    entry["learning_rate"] = report.learning_rate;
+    state_.loss_since_log = 0;
+    state_.steps_since_log = 0;
+    log(entry);
+  }
+  if (due(task_.arguments.eval_steps) && !task_.eval.empty()) evaluate();
+}
+
+void Run::evaluate() {
+  const double loss = evaluation_loss(task_.model, task_.eval,
+                                      task_.arguments.per_device_eval_batch_size, task_.pad_id,
+                                      arena_);
+  Json entry;
+  entry["eval_loss"] = loss;
+  log(entry);
+  if (!state_.best_metric || loss < *state_.best_metric) {
+    state_.best_metric = loss;
+    state_.best_global_step = state_.global_step;
+    // The best weights must be there to come back to.
+    if (task_.arguments.load_best_model_at_end && !task_.output_dir.empty()) {
+      state_.best_model_checkpoint = checkpoint_folder(task_.output_dir, state_.global_step);
+      save();
+    }
+  }
+}
+
+bool Run::save_is_due() const {
+  switch (task_.arguments.save_strategy) {
+    case SaveStrategy::no: return false;
+    case SaveStrategy::steps:
+      return due(task_.arguments.save_steps) || state_.global_step == plan_.total_steps();
+    case SaveStrategy::epoch:
+      return due(plan_.steps_per_epoch()) || state_.global_step == plan_.total_steps();
+  }
+  return false;
+}
+
+void Run::save() {
+  if (task_.output_dir.empty()) return;
+  last_checkpoint_ = checkpoint_folder(task_.output_dir, state_.global_step);
+  save_checkpoint(last_checkpoint_, task_.arguments, optimizer_, state_, task_.save_model);
+  remove_old_checkpoints(task_.output_dir, task_.arguments.save_total_limit,
+                         state_.best_model_checkpoint);
+}
+
+TrainingResult Run::to_the_end() {
+  int stopped_by = 0;
+  const double seconds_before = state_.train_seconds;
+  while (state_.global_step < plan_.total_steps() && stopped_by == 0) {
+    const StepReport report = one_step();
+    state_.train_seconds = seconds_before + seconds_since(start_);
+    after_step(report);
+    if (events_.stop_signal) stopped_by = events_.stop_signal();
+    const bool saved = last_checkpoint_ == checkpoint_folder(task_.output_dir, state_.global_step);
+    if ((save_is_due() || stopped_by != 0) && !saved) save();
+  }
+  const double seconds = state_.train_seconds;
+  const double train_loss =
+      state_.loss_sum / static_cast<double>(std::max<std::int64_t>(1, state_.global_step));
+  if (stopped_by == 0) {
+    Json entry;
+    entry["train_runtime"] = rounded(seconds);
+    entry["train_samples_per_second"] =
+        rounded(static_cast<double>(state_.global_step * state_.train_batch_size *
+                                    task_.arguments.gradient_accumulation_steps) /
+                seconds);
+    entry["train_steps_per_second"] = rounded(static_cast<double>(state_.global_step) / seconds);
+    entry["train_loss"] = train_loss;
+    log(entry);
+  }
+  if (task_.arguments.load_best_model_at_end && state_.best_model_checkpoint) {
+    load_parameters(*state_.best_model_checkpoint, task_.parameters);
+  }
+  return {state_.global_step, train_loss, seconds, state_.num_input_tokens_seen, stopped_by,
+          last_checkpoint_, state_};
+}
+
+}  // namespace
+
+TrainingResult train(TrainingTask& task, const TrainingEvents& events,
+                     const std::optional<std::string>& resume_from) {
+  validate(task.arguments);
+  Run run(task, events);
+  if (resume_from) run.resume(*resume_from);
+  return run.to_the_end();
+}
+
+double evaluation_loss(const LlamaModel& model, std::span<const TokenizedExample> examples,
+                       std::int64_t batch_size, std::int32_t pad_id, Arena& arena) {
+  // Rows of like length together: less padding. The sum does not care about the order of batches.
+  std::vector<std::int64_t> order(examples.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
+    return examples[static_cast<std::size_t>(a)].input_ids.size() <
+           examples[static_cast<std::size_t>(b)].input_ids.size();
+  });
+  double sum = 0;
+  std::int64_t supervised = 0;
+  const auto n = static_cast<std::int64_t>(order.size());
+  for (std::int64_t i = 0; i < n; i += batch_size) {
+    const std::span<const std::int64_t> rows(order.data() + i,
+                                             static_cast<std::size_t>(std::min(batch_size, n - i)));
+    const Batch batch = collate(examples, rows, pad_id);
+    sum += loss_forward(model, batch, arena);
+    supervised += batch.supervised;
+  }
+  require(supervised > 0, "evaluation_loss", "at least one supervised token");
+  return sum / static_cast<double>(supervised);
+}
+
+}  // namespace qlora

@@ -1,0 +1,63 @@
+// What a run must remember to go on: step, logs, moments; checkpoint folders.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/json.h"
+#include "training/optimizer.h"
+
+namespace qlora {
+
+/// The fields of transformers' TrainerState (trainer_callback.py), and what a resumed run needs to
+/// log the same numbers.
+struct TrainerState {
+  std::int64_t global_step = 0;
+  double epoch = 0.0;
+  std::int64_t max_steps = 0;
+  std::int64_t num_train_epochs = 0;
+  std::int64_t train_batch_size = 0;
+  std::int64_t num_input_tokens_seen = 0;
+  std::int64_t logging_steps = 0;
+  std::int64_t eval_steps = 0;
+  std::int64_t save_steps = 0;
+  std::optional<double> best_metric;
+  std::optional<std::int64_t> best_global_step;
+  std::optional<std::string> best_model_checkpoint;
+  Json log_history = Json::array();
+  // Not among transformers' fields: they stand in the checkpoint's resume.json.
+  double loss_sum = 0.0;        ///< of all steps
+  double loss_since_log = 0.0;  ///< of the steps since the last log entry
+  std::int64_t steps_since_log = 0;
+  double train_seconds = 0.0;
+};
+
+/// trainer_state.json: sorted keys, as transformers writes it.
+Json to_json(const TrainerState& state);
+
+/// "<output_dir>/checkpoint-<step>"
+std::string checkpoint_folder(const std::string& output_dir, std::int64_t step);
+
+/// The newest checkpoint folder in output_dir, if there is one.
+std::optional<std::string> newest_checkpoint(const std::string& output_dir);
+
+/// Writes a checkpoint folder, all or nothing: what save_model writes, optimizer.safetensors (the
+/// parameters themselves and both moments), resume.json, and last trainer_state.json.
+void save_checkpoint(const std::string& folder, const TrainingArguments& arguments,
+                     const AdamW& optimizer, const TrainerState& state,
+                     const std::function<void(const std::string&)>& save_model);
+
+/// Reads it back into the optimizer's parameters and moments, and the state.
+/// @throws BadInput where files, names, shapes or settings do not fit this run
+void load_checkpoint(const std::string& folder, const TrainingArguments& arguments, AdamW& optimizer,
+                     TrainerState& state);
+
+/// Only the parameters' values of a checkpoint.
+void load_parameters(const std::string& folder, const std::vector<Parameter>& parameters);
+
+/// Removes the oldest checkpoints above `limit` (0: none), but never `kept`.
+void remove_old_checkpoints(const std::string& output_dir, std::int64_t limit,
+                            const std::optional<std::string>& kept);
+
+}  // namespace qlora
