@@ -11,6 +11,13 @@ while read -r target; do
   [[ -e ${target%%#*} ]] || complain "links $target, which is not there"
 done < <(grep -oE '\]\([^)]+\)' README.md | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?:|#)')
 
+for lesson in chapters/[0-9][0-9]_*/; do
+  [[ ! -d $lesson ]] || grep -qF "](${lesson%/}" README.md || complain "does not link $lesson"
+done
+
+# has TEXT OPTION: whether a help text has the option, as a whole word.
+has() { grep -qE -e "(^|[^a-z-])$2([^a-z-]|\$)" <<<"$1"; }
+
 # Command lines of the fenced blocks, a continued one joined.
 commands=$(awk '/^```/ { inside = !inside; next } inside' README.md |
   sed -e ':a' -e '/\\$/N; s/\\\n *//; ta' | grep -E '^(\$ )?\./course' | sed -E 's/^\$ //; s/ +#.*//')
@@ -19,11 +26,11 @@ help=$(./course --help)
 count=0
 while read -r -a words; do
   count=$((count + 1))
-  line="${words[*]}" verb=${words[1]-} number=${words[2]-}
+  line="${words[*]:0:4}" verb=${words[1]-} number=${words[2]-}
   grep -qE "^ *(usage: )?\./course $verb( |\$)" <<<"$help" || complain "$line: no verb $verb"
   [[ $verb == run && $number =~ ^[0-9]+$ ]] || {
     for word in "${words[@]:2}"; do
-      [[ $word != --* ]] || grep -qF -- "$word" <<<"$help" || complain "$line: no option $word"
+      [[ $word != --* ]] || has "$help" "$word" || complain "$line: no option $word"
     done
     continue
   }
@@ -33,8 +40,7 @@ while read -r -a words; do
   [[ $tool != -* ]] || tool=''
   usage=$("$program" ${tool:+"$tool"} --help 2>&1) || complain "$line: no verb $tool"
   for word in "${words[@]:3}"; do
-    [[ $word != --* ]] || grep -qwF -e "${word%%=*}" <<<"$usage" ||
-      complain "$line: no option ${word%%=*}"
+    [[ $word != --* ]] || has "$usage" "${word%%=*}" || complain "$line: no option ${word%%=*}"
   done
 done <<<"$commands"
 echo "$count commands checked"

@@ -1,0 +1,35 @@
+// Hugging Face folders to models, and back.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "checkpoint/model_folder.h"
+#include "llama/model.h"
+
+namespace qlora {
+
+/// What becomes of the base's linear layers while they are loaded.
+struct LoadOptions {
+  /// Quantize dense layers in 4 bits, tensor by tensor; nothing: leave them as the folder has them.
+  std::optional<QuantType> quantize;
+  bool double_quant = false;
+  /// Restore layers that the folder has in 4 bits to dense ones (--quantize none).
+  bool dequantize = false;
+};
+
+/// Loads a folder for float32 arithmetic: 16-bit weights are widened exactly, layers that
+/// bitsandbytes quantized stay in 4 bits. Every tensor's shape is held against config.json.
+/// @throws BadInput naming the file and the tensor or the member of config.json
+LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options = {});
+LlamaModel load_model(const std::string& path, const LoadOptions& options = {});
+
+/// Writes config.json and model.safetensors into an existing folder: dense weights in `dtype`,
+/// quantized layers as bitsandbytes has them. Adapters are not written.
+void save_model(const std::string& folder, const LlamaModel& model, DType dtype);
+
+/// A configuration by the name of a published model: llama-3.2-1b, llama-3.2-3b, llama-3.1-8b.
+/// @throws UsageError on any other
+LlamaConfig named_config(const std::string& name);
+
+}  // namespace qlora
