@@ -10,7 +10,6 @@ namespace qlora {
 namespace {
 
 constexpr std::array<QuantType, 2> kTypes{QuantType::nf4, QuantType::fp4};
-constexpr std::int64_t kMaxBlocksize = 4096;
 
 std::string state_key(QuantType type) {
   return std::string(".quant_state.bitsandbytes__").append(to_string(type));
@@ -115,11 +114,14 @@ Shape shape_of(const Json& state, const std::optional<Shape>& expected, const Pa
   return shape;
 }
 
-std::int64_t blocksize_of(const Json& state, const char* key, const Parts& parts) {
+std::int64_t blocksize_of(const Json& state, const char* key, std::int64_t least,
+                          const Parts& parts) {
+  constexpr std::int64_t most = 4096;
   const std::int64_t size = state.at(key).as_integer();
-  if (size < 1 || size > kMaxBlocksize || !std::has_single_bit(static_cast<std::uint64_t>(size))) {
+  if (size < least || size > most || !std::has_single_bit(static_cast<std::uint64_t>(size))) {
     parts.fail("", std::string(key) + " is " + std::to_string(size) +
-                       ", expected a power of two up to " + std::to_string(kMaxBlocksize));
+                       ", expected a power of two from " + std::to_string(least) + " to " +
+                       std::to_string(most));
   }
   return size;
 }
@@ -148,7 +150,7 @@ std::int64_t ceil_divide(std::int64_t n, std::int64_t by) {
 }
 
 void read_nested(const Json& state, Parts& parts, QuantizedTensor& q) {
-  q.nested_blocksize = blocksize_of(state, "nested_blocksize", parts);
+  q.nested_blocksize = blocksize_of(state, "nested_blocksize", 1, parts);
   if (state.at("nested_dtype").as_string() != "float32") {
     parts.fail("", "nested_dtype is " + state.at("nested_dtype").dump() + ", expected float32");
   }
@@ -175,7 +177,7 @@ QuantizedTensor read_4bit(const TensorFiles& files, const std::string& name,
   if (state.at("quant_type").as_string() != to_string(q.type)) {
     parts.fail("", "its quant_state says quant_type " + state.at("quant_type").dump());
   }
-  q.blocksize = blocksize_of(state, "blocksize", parts);
+  q.blocksize = blocksize_of(state, "blocksize", 32, parts);
   q.dtype = value_dtype(state.at("dtype"), parts);
   q.shape = shape_of(state, shape, parts);
   q.packed = parts.take_codes(ceil_divide(q.numel(), 2));
@@ -186,6 +188,11 @@ QuantizedTensor read_4bit(const TensorFiles& files, const std::string& name,
   if (nested) read_nested(state, parts, q);
   check_keys(state, nested, parts);
   parts.check_all_known();
+  try {
+    validate(q);
+  } catch (const std::invalid_argument& e) {
+    parts.fail("", e.what());
+  }
   return q;
 }
 

@@ -112,8 +112,7 @@ std::optional<BitsAndBytesConfig> quantization_of(const ModelFolder& folder) {
     refuse(folder, "quantization_config",
            "is missing, but " + stored.front().name + " is stored in 4 bits");
   }
-  const BitsAndBytesConfig config =
-      BitsAndBytesConfig::from_json(*json, folder.path + "/config.json");
+  BitsAndBytesConfig config = BitsAndBytesConfig::from_json(*json, folder.path + "/config.json");
   if (stored.empty()) refuse(folder, "quantization_config", "is there, but no weight is in 4 bits");
   for (const StoredWeight& weight : stored) {
     if (weight.type != config.quant_type || weight.nested != config.use_double_quant) {

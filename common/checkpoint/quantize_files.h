@@ -23,6 +23,7 @@ struct QuantizeSummary {
   std::size_t converted = 0;      ///< tensors quantized or dequantized
   std::size_t kept = 0;           ///< tensors copied
   std::int64_t elements = 0;      ///< of the converted tensors
+  std::size_t bytes_in_4bit = 0;  ///< of the converted tensors, with all that restores them
   std::size_t bytes_read = 0;     ///< tensor data in
   std::size_t bytes_written = 0;  ///< tensor data out
 };

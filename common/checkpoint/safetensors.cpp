@@ -163,6 +163,7 @@ SafetensorsFile SafetensorsFile::parse(std::span<const std::byte> bytes, const s
 
 std::vector<std::string> SafetensorsFile::names() const {
   std::vector<std::string> names;
+  names.reserve(tensors_.size());
   for (const TensorInfo& t : tensors_) names.push_back(t.name);
   return names;
 }

@@ -59,11 +59,12 @@ TensorFiles TensorFiles::open_folder(const std::string& folder) {
   const std::map<std::string, std::string> shard_of = read_index(index);
   std::set<std::string> shards;
   for (const auto& entry : shard_of) shards.insert(entry.second);
-  for (const std::string& shard : shards) all.add(SafetensorsFile::open(folder + "/" + shard));
+  const std::string beside = folder + "/";
+  for (const std::string& shard : shards) all.add(SafetensorsFile::open(beside + shard));
 
   for (const auto& [name, shard] : shard_of) {
     const auto found = all.index_.find(name);
-    if (found == all.index_.end() || all.files_[found->second].path() != folder + "/" + shard) {
+    if (found == all.index_.end() || all.files_[found->second].path() != beside + shard) {
       throw BadInput(index, name, "is not in " + shard);
     }
   }

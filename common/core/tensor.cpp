@@ -1,5 +1,7 @@
 #include "core/tensor.h"
 
+#include <bit>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -22,14 +24,24 @@ void with_float_type(DType dtype, F&& f) {
   }
 }
 
+// A float32 on the way to 16 bits: rounded to odd, so that the second rounding is right as if it were
+// the only one (Boldo and Melquiond, "When double rounding is odd", 2005).
+float to_float_odd(double x) {
+  const auto nearest = static_cast<float>(x);
+  if (static_cast<double>(nearest) == x || std::isnan(x)) return nearest;
+  auto bits = std::bit_cast<std::uint32_t>(nearest);
+  if (std::abs(static_cast<double>(nearest)) > std::abs(x)) --bits;  // towards zero
+  return std::bit_cast<float>(bits | 1u);
+}
+
 template <typename To, typename From>
 To convert(From x) {
   if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>) {
     return convert<To>(to_float(x));
   } else if constexpr (std::is_same_v<To, Half>) {
-    return to_half(static_cast<float>(x));
+    return to_half(to_float_odd(x));
   } else if constexpr (std::is_same_v<To, BFloat16>) {
-    return to_bfloat16(static_cast<float>(x));
+    return to_bfloat16(to_float_odd(x));
   } else {
     return static_cast<To>(x);
   }

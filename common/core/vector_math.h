@@ -5,11 +5,12 @@
 
 namespace qlora {
 
-/// y[i] = exp(x[i]) for float or double; y may be x. Within 2 ulp.
+/// y[i] = exp(x[i]) for float or double; y may be x. Within 2 ulp where |x| <= 20 and within 5
+/// elsewhere; a result below the smallest normal number may be anything from zero to that number.
 template <typename T>
 void vector_exp(std::int64_t n, const T* x, T* y);
 
-/// y[i] = 1 / (1 + exp(-x[i])); y may be x.
+/// y[i] = 1 / (1 + exp(-x[i])); y may be x. Within 2 ulp more than vector_exp.
 template <typename T>
 void vector_sigmoid(std::int64_t n, const T* x, T* y);
 

@@ -16,7 +16,8 @@ class CommandLine {
     app.allow_extras();  // Options::refuse() has better words for them
     help_ = app.add_flag("-h,--help");
     for (Option& o : options.options_) {
-      CLI::Option* option = app.add_option(joined(o.names_, ","))->take_all()->allow_extra_args(false);
+      CLI::Option* option =
+          app.add_option(joined(o.names_, ","))->take_all()->allow_extra_args(false);
       if (o.is_flag() || !o.target_) {
         option->expected(0, 1)->default_str("true");  // what CLI11 gives where no value follows
       } else {

@@ -49,6 +49,12 @@ bool rounds_to(double computed, double course, const std::string& course_text) {
   return is_near(computed, course, 0.5 * last_digit * (1.0 + kRelative));
 }
 
+// The shortest text of the number: "255", "3.9215686274509802".
+std::string exact(double x) {
+  const bool whole = std::abs(x) < 0x1p53 && x == std::floor(x);
+  return whole ? std::to_string(static_cast<std::int64_t>(x)) : Json(x).dump();
+}
+
 }  // namespace
 
 Ledger::Ledger(const std::string& path) : path_(path) {
@@ -66,8 +72,9 @@ Ledger::Ledger(const std::string& path) : path_(path) {
     c.course_number = number_or_null(row, "course_num");
     c.right_number = number_or_null(row, "computed_num");
     if (std::find(std::begin(kVerdicts), std::end(kVerdicts), c.verdict) == std::end(kVerdicts)) {
-      throw BadInput(path, c.id, "found the verdict \"" + c.verdict + "\", expected one of " +
-                                     joined({std::begin(kVerdicts), std::end(kVerdicts)}));
+      throw BadInput(path, c.id,
+                     "found the verdict \"" + c.verdict + "\", expected one of " +
+                         joined({std::begin(kVerdicts), std::end(kVerdicts)}));
     }
     const auto same = [&](const Claim& other) { return other.id == c.id; };
     if (std::any_of(claims_.begin(), claims_.end(), same)) {
@@ -96,9 +103,10 @@ void Ledger::put(std::string_view id, Outcome outcome) {
 }
 
 // What does not hold for a computed number, or "".
-std::string Ledger::number_failure(const Claim& c, double computed, double tolerance) {
-  if (!is_near(computed, *c.right_number, tolerance)) {
-    return "computed " + readable(computed, 12) + ", right is " + readable(*c.right_number, 12);
+std::string Ledger::number_failure(const Claim& c, double right, double computed,
+                                   double tolerance) {
+  if (!is_near(computed, right, tolerance)) {
+    return "computed " + readable(computed, 12) + ", right is " + readable(right, 12);
   }
   if (!c.course_number) return "";
   const double course = *c.course_number;
@@ -119,7 +127,7 @@ void Ledger::number(std::string_view id, double computed, double tolerance) {
   if (!c.right_number) {
     throw std::invalid_argument("Ledger: the claim " + c.id + " has no right number");
   }
-  put(id, {Json(computed).dump(), computed, number_failure(c, computed, tolerance)});
+  put(id, {exact(computed), computed, number_failure(c, *c.right_number, computed, tolerance)});
 }
 
 void Ledger::text(std::string_view id, std::string computed) {
@@ -136,7 +144,9 @@ void Ledger::checked(std::string_view id, std::string computed, bool holds) {
   put(id, {std::move(computed), std::nullopt, std::move(failure)});
 }
 
-void Ledger::test(std::string_view id, std::string_view name) { put_witness("test:", id, name); }
+void Ledger::test(std::string_view id, std::string_view name) {
+  put_witness("test:", id, name);
+}
 
 void Ledger::experiment(std::string_view id, std::string_view name) {
   put_witness("experiment:", id, name);
@@ -159,12 +169,19 @@ void Ledger::not_checkable(std::string_view id) {
   put(id, {"not checkable offline", std::nullopt, ""});
 }
 
-void Ledger::has_own_table(std::string_view id_prefix) { own_tables_.emplace_back(id_prefix); }
+void Ledger::has_own_table(std::string_view id_prefix) {
+  own_tables_.emplace_back(id_prefix);
+}
+
+const Ledger::Outcome* Ledger::outcome_of(const Claim& c) const {
+  const auto found = outcomes_.find(c.id);
+  return found == outcomes_.end() ? nullptr : &found->second;
+}
 
 std::string Ledger::verdict_of(const Claim& c) const {
-  const auto found = outcomes_.find(c.id);
-  if (found == outcomes_.end()) return "NO VALUE";
-  return found->second.failure.empty() ? c.verdict : "FAILED";
+  const Outcome* outcome = outcome_of(c);
+  if (outcome == nullptr) return "NO VALUE";
+  return outcome->failure.empty() ? c.verdict : "FAILED";
 }
 
 Json Ledger::json() const {
@@ -173,10 +190,10 @@ Json Ledger::json() const {
     Json row = Json::object();
     row["id"] = c.id;
     row["course"] = c.course;
-    const auto found = outcomes_.find(c.id);
-    row["computed"] = found == outcomes_.end() ? "" : found->second.computed;
-    if (found != outcomes_.end() && found->second.value) {
-      row["value"] = *found->second.value;
+    const Outcome outcome = outcome_of(c) == nullptr ? Outcome{} : *outcome_of(c);
+    row["computed"] = outcome.computed;
+    if (outcome.value) {
+      row["value"] = *outcome.value;
       row["unit"] = c.unit;
     }
     row["verdict"] = verdict_of(c);
@@ -188,11 +205,11 @@ Json Ledger::json() const {
 void Ledger::check() const {
   std::vector<std::string> problems;
   for (const Claim& c : claims_) {
-    const auto found = outcomes_.find(c.id);
-    if (found == outcomes_.end()) {
+    const Outcome* outcome = outcome_of(c);
+    if (outcome == nullptr) {
       problems.push_back(c.id + " got no computed value");
-    } else if (!found->second.failure.empty()) {
-      problems.push_back(c.id + ": " + found->second.failure);
+    } else if (!outcome->failure.empty()) {
+      problems.push_back(c.id + ": " + outcome->failure);
     }
   }
   if (problems.empty()) return;

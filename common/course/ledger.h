@@ -46,8 +46,8 @@ class Ledger {
   /// The compact form leaves out claims whose id begins so: the lesson prints them as a table.
   void has_own_table(std::string_view id_prefix);
 
-  /// Prints the claims as a table, the reasons where the course is wrong, and a summary. Compact: the
-  /// claims with a value, those that the course gets wrong, and those that failed.
+  /// Prints the claims as a table, the reasons where the course is wrong, and a summary. Compact:
+  /// the claims with a value, those that the course gets wrong, and those that failed.
   void print(bool all_claims, std::FILE* out = stdout) const;
   /// Rows {id, course, computed, verdict}, and for numbers {value, unit}.
   Json json() const;
@@ -68,12 +68,14 @@ class Ledger {
   const Claim& find(std::string_view id) const;
   void put(std::string_view id, Outcome outcome);
   void put_witness(const char* sort, std::string_view id, std::string_view name);
+  const Outcome* outcome_of(const Claim& claim) const;  // nullptr before it has a value
   std::string verdict_of(const Claim& claim) const;
   std::string computed_for_people(const Claim& claim) const;
   bool is_compact(const Claim& claim) const;
   void print_reasons(const std::vector<const Claim*>& shown, std::FILE* out) const;
   void print_summary(std::size_t shown, std::FILE* out) const;
-  static std::string number_failure(const Claim& claim, double computed, double tolerance);
+  static std::string number_failure(const Claim& claim, double right, double computed,
+                                    double tolerance);
 
   std::string path_;
   std::vector<Claim> claims_;

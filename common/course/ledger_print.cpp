@@ -17,10 +17,9 @@ std::string lower(std::string text) {
 }  // namespace
 
 std::string Ledger::computed_for_people(const Claim& c) const {
-  const auto found = outcomes_.find(c.id);
-  if (found == outcomes_.end()) return "";
-  if (!found->second.value) return found->second.computed;
-  return readable(*found->second.value) + (c.unit.empty() ? "" : " " + c.unit);
+  const Outcome outcome = outcome_of(c) == nullptr ? Outcome{} : *outcome_of(c);
+  if (!outcome.value) return outcome.computed;
+  return readable(*outcome.value) + (c.unit.empty() ? "" : " " + c.unit);
 }
 
 bool Ledger::is_compact(const Claim& c) const {
@@ -48,10 +47,10 @@ void Ledger::print(bool all_claims, std::FILE* out) const {
 // Where the course is wrong or only near, and where a claim failed: what is right, and why.
 void Ledger::print_reasons(const std::vector<const Claim*>& shown, std::FILE* out) const {
   for (const Claim* c : shown) {
-    const auto found = outcomes_.find(c->id);
+    const Outcome* outcome = outcome_of(*c);
     std::string reason;
-    if (found != outcomes_.end() && !found->second.failure.empty()) {
-      reason = "FAILED: " + found->second.failure;
+    if (outcome != nullptr && !outcome->failure.empty()) {
+      reason = "FAILED: " + outcome->failure;
     } else if (c->verdict == "WRONG" || c->verdict == "APPROXIMATE") {
       reason = lower(c->verdict) + ". Right: " + c->right + (c->note.empty() ? "" : ". " + c->note);
     } else {

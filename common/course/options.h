@@ -52,6 +52,7 @@ class Option {
   bool is_flag() const;
   bool is_list() const;
   bool is_called(std::string_view name) const;
+  bool has_python_name(std::string_view name) const;
   void take(const std::vector<std::string>& texts);
   void take(const Json& value, const std::string& file);
   template <typename T>
@@ -93,7 +94,8 @@ class Options {
   Option& add(std::string name, T& target, std::string help) {
     return add_option(std::move(name), Option::Target(&target), std::move(help));
   }
-  /// A name of the Python libraries that is not supported here: giving it is a UsageError with `why`.
+  /// A name of the Python libraries that is not supported here: giving it is a UsageError with
+  /// `why`.
   void unsupported(std::string name, std::string why);
   /// The option --config FILE.json, which sets options under their Python names (learning_rate).
   void add_config();

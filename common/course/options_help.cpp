@@ -9,10 +9,18 @@ namespace {
 
 constexpr std::size_t kNameWidth = 34;  // names that are longer stand on a line of their own
 
-std::string shown(const std::string& value) { return value; }
-std::string shown(bool value) { return value ? "true" : ""; }
-std::string shown(std::int64_t value) { return std::to_string(value); }
-std::string shown(double value) { return Json(value).dump(); }  // the shortest text of the value
+std::string shown(const std::string& value) {
+  return value;
+}
+std::string shown(bool value) {
+  return value ? "true" : "";
+}
+std::string shown(std::int64_t value) {
+  return std::to_string(value);
+}
+std::string shown(double value) {
+  return Json(value).dump();
+}  // the shortest text of the value
 template <typename T>
 std::string shown(const std::optional<T>& value) {
   return value ? shown(*value) : "";
@@ -20,14 +28,23 @@ std::string shown(const std::optional<T>& value) {
 template <typename T>
 std::string shown(const std::vector<T>& values) {
   std::vector<std::string> words;
+  words.reserve(values.size());
   for (const T& v : values) words.push_back(shown(v));
   return joined(words, ",");
 }
 
-const char* kind_of(const std::string*) { return "TEXT"; }
-const char* kind_of(const std::int64_t*) { return "N"; }
-const char* kind_of(const double*) { return "X"; }
-const char* kind_of(const bool*) { return "[true|false]"; }
+const char* kind_of(const std::string*) {
+  return "TEXT";
+}
+const char* kind_of(const std::int64_t*) {
+  return "N";
+}
+const char* kind_of(const double*) {
+  return "X";
+}
+const char* kind_of(const bool*) {
+  return "[true|false]";
+}
 template <typename T>
 const char* kind_of(const std::optional<T>*) {
   return kind_of(static_cast<const T*>(nullptr));
@@ -54,7 +71,7 @@ void add_paragraph(std::string& out, const std::string& text) {
 
 std::string Option::help_name() const {
   std::string out = "  " + joined(names_) + ' ';
-  if (!value_name_.empty()) return out + value_name_;
+  if (!value_name_.empty() || !target_) return out + value_name_;
   return out + std::visit([](auto* target) { return kind_of(target); }, *target_);
 }
 

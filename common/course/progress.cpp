@@ -104,7 +104,7 @@ void Progress::draw() {
     std::fprintf(out_, "%s\n", progress_line(state_, std::string::npos, false).c_str());
     next_draw_ = now + kBetweenLines;
     const std::int64_t tenths = state_.done * 10 / std::max<std::int64_t>(state_.total, 1);
-    next_line_ = std::max((tenths + 1) * state_.total / 10, state_.done + 1);
+    next_line_ = std::max(((tenths + 1) * state_.total + 9) / 10, state_.done + 1);
   }
   std::fflush(out_);
 }

@@ -61,8 +61,8 @@ std::string svg(const BarChart& chart) {
   for (const Tick& t : ticks) widest = std::max(widest, text_width(t.label, kSmall));
   const double left = 16.0 + (chart.y_label.empty() ? 0.0 : 24.0) + widest;
   const double right = Canvas::kWidth - 16.0;
-  const double group = (right - left) / static_cast<double>(std::max<std::size_t>(
-                                            chart.groups.size(), 1));
+  const double group =
+      (right - left) / static_cast<double>(std::max<std::size_t>(chart.groups.size(), 1));
   std::size_t lines = 1;
   for (const std::string& name : chart.groups) {
     lines = std::max(lines, draw_group_name(canvas, name, 0, 0, group - 8.0, false));
@@ -77,7 +77,8 @@ std::string svg(const BarChart& chart) {
   if (!chart.y_label.empty()) {
     canvas.text_upwards(20.0, (y.from + y.to) / 2.0, chart.y_label, kSmall + 1);
   }
-  const double bar = 0.8 * group / static_cast<double>(std::max<std::size_t>(chart.series.size(), 1));
+  const double bar =
+      0.8 * group / static_cast<double>(std::max<std::size_t>(chart.series.size(), 1));
   const double size = number_size(chart, bar);
   for (std::size_t g = 0; g < chart.groups.size(); ++g) {
     const double begin = left + group * (static_cast<double>(g) + 0.1);

@@ -23,10 +23,18 @@ std::string escaped(std::string_view text) {
   std::string out;
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
       default:
         if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
     }
@@ -37,7 +45,9 @@ std::string escaped(std::string_view text) {
 std::string attribute(const char* name, std::string_view value) {
   return std::string(" ").append(name).append("=\"").append(value).append("\"");
 }
-std::string attribute(const char* name, double value) { return attribute(name, number(value)); }
+std::string attribute(const char* name, double value) {
+  return attribute(name, number(value));
+}
 
 // 1, 2 or 5 times a power of ten, so that about `count` steps cover the span.
 double nice_step(double span, double count) {
@@ -68,20 +78,23 @@ std::vector<Tick> linear_ticks(Axis& axis) {
   const double size = std::max(std::abs(axis.low), std::abs(axis.high));
   const int digits = std::max(4, static_cast<int>(std::ceil(std::log10(size / step))) + 1);
   std::vector<Tick> ticks;
-  for (double i = first; i <= last; ++i) ticks.push_back({i * step, readable(i * step, digits)});
+  for (int i = 0; i <= static_cast<int>(last - first); ++i) {
+    const double value = (first + i) * step;
+    ticks.push_back({value, readable(value, digits)});
+  }
   return ticks;
 }
 
 std::vector<Tick> logarithmic_ticks(Axis& axis) {
   // Steps of less than the low end stay above zero, and there are enough of them.
   if (axis.high / axis.low < 2.5) return linear_ticks(axis);
-  // Within two decades 1, 2 and 5 are round; beyond, whole decades, of which not too many are named.
+  // Within two decades 1, 2 and 5 are round; beyond, whole decades, not all of them.
   const bool narrow = axis.high / axis.low < 100.0;
   const std::vector<double> factors = narrow ? std::vector{1.0, 2.0, 5.0} : std::vector{1.0};
-  const double lowest = std::floor(std::log10(axis.low) + 1e-9);
-  const double highest = std::ceil(std::log10(axis.high) - 1e-9);
+  const int lowest = static_cast<int>(std::floor(std::log10(axis.low) + 1e-9));
+  const int highest = static_cast<int>(std::ceil(std::log10(axis.high) - 1e-9));
   std::vector<double> values;
-  for (double decade = lowest; decade <= highest; ++decade) {
+  for (int decade = lowest; decade <= highest; ++decade) {
     for (double factor : factors) values.push_back(factor * std::pow(10.0, decade));
   }
   const auto above = [&](double v) { return v > axis.low * (1.0 + 1e-9); };
@@ -90,10 +103,10 @@ std::vector<Tick> logarithmic_ticks(Axis& axis) {
   const auto last = std::find_if(first, values.end(), at_least);
   axis.low = *first;
   axis.high = *last;
-  const auto every = static_cast<std::ptrdiff_t>((last - first) / 8 + 1);
+  const std::ptrdiff_t every = (last - first) / 8 + 1;
   std::vector<Tick> ticks;
-  for (auto v = first; v <= last; ++v) {
-    ticks.push_back({*v, (v - first) % every == 0 ? readable(*v, 4) : ""});
+  for (std::ptrdiff_t i = 0; i <= last - first; i += every) {
+    ticks.push_back({first[i], readable(first[i], 4)});
   }
   return ticks;
 }
@@ -101,14 +114,13 @@ std::vector<Tick> logarithmic_ticks(Axis& axis) {
 }  // namespace
 
 double Axis::at(double value) const {
-  const double share = logarithmic
-                           ? std::log(value / low) / std::log(high / low)
-                           : (value - low) / (high - low);
+  const double share =
+      logarithmic ? std::log(value / low) / std::log(high / low) : (value - low) / (high - low);
   return from + share * (to - from);
 }
 
 bool Axis::shows(double value) const {
-  return std::abs(value) < 1e100 && (!logarithmic || value > 1e-100);
+  return std::abs(value) < 1e100 && (!logarithmic || value > 1e-90);
 }
 
 std::vector<Tick> make_nice(Axis& axis) {
@@ -174,7 +186,9 @@ double Canvas::title(std::string_view title) {
   return y + 6.0;
 }
 
-std::string Canvas::finish() { return out_ + "</svg>\n"; }
+std::string Canvas::finish() {
+  return out_ + "</svg>\n";
+}
 
 double draw_legend(Canvas& canvas, double y, const std::vector<LegendEntry>& entries) {
   constexpr double kSample = 26.0;

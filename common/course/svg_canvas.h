@@ -15,13 +15,14 @@ struct Axis {
   bool logarithmic = false;
 
   double at(double value) const;
-  /// Whether a value has a place on it at all. What is beyond 10^100 has none, as what is not finite.
+  /// Whether a value has a place on it at all. What is beyond 10^100 has none, as what is not
+  /// finite.
   bool shows(double value) const;
 };
 
 struct Tick {
   double value;
-  std::string label;  ///< empty: a line of the grid without a number
+  std::string label;
 };
 
 /// The axis' low and high moved out to round numbers, and the ticks between them.

@@ -44,7 +44,9 @@ void Table::add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
-void Table::rule() { rows_.emplace_back(); }
+void Table::rule() {
+  rows_.emplace_back();
+}
 
 bool Table::is_right_aligned(std::size_t column) const {
   return column < alignment_.size() && alignment_[column] == 'r';

@@ -24,6 +24,11 @@ struct QueryBlock {
   std::int64_t first, rows, keys;
 };
 
+// Heads that a thread takes at least: all of them where there is too little to do for two.
+std::int64_t grain_of(const AttentionShape& s, std::int64_t heads) {
+  return s.T * s.S < 32 * 32 ? s.B * heads : 1;
+}
+
 QueryBlock query_block(const AttentionShape& s, std::int64_t first) {
   const std::int64_t rows = std::min(kBlock, s.T - first);
   return {first, rows, s.S - s.T + first + rows};
@@ -73,8 +78,7 @@ template <typename T>
 void attention_forward(const AttentionShape& s, Heads<const T> q, Heads<const T> k,
                        Heads<const T> v, const std::int32_t* key_mask, T* out, T* lse) {
   const std::int64_t group = s.H / s.K, ld = s.H * s.D;
-  const std::int64_t grain = s.T * s.S < 32 * 32 ? s.B * s.H : 1;  // too little for two threads
-  parallel_for(s.B * s.H, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(s.B * s.H, grain_of(s, s.H), [&](std::int64_t begin, std::int64_t end) {
     std::vector<T> scores(static_cast<std::size_t>(std::min(kBlock, s.T) * s.S));
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t b = i / s.H, h = i % s.H, kv = h / group;
@@ -134,7 +138,7 @@ void attention_backward(const AttentionShape& s, Heads<const T> q, Heads<const T
                         const T* dout, Heads<T> dq, Heads<T> dk, Heads<T> dv) {
   const std::int64_t group = s.H / s.K, ld = s.H * s.D;
   // A key-value head belongs to one thread: dk and dv are summed over its query heads in order.
-  parallel_for(s.B * s.K, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(s.B * s.K, grain_of(s, s.K), [&](std::int64_t begin, std::int64_t end) {
     const auto size = static_cast<std::size_t>(std::min(kBlock, s.T) * s.S);
     std::vector<T> P(size), dP(size);
     for (std::int64_t i = begin; i < end; ++i) {

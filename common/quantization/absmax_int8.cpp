@@ -27,7 +27,7 @@ void quantize_rowwise_int8(std::span<const float> x, std::int64_t rows, std::int
   for (std::size_t r = 0; r < absmax.size(); ++r) {
     const std::span<const float> row = x.subspan(r * width, width);
     absmax[r] = block_absmax(row);
-    const float to_127 = 127.0f / absmax[r];
+    const float to_127 = 127.0f * block_reciprocal(absmax[r]);
     for (std::size_t k = 0; k < width; ++k) {
       const float scaled = std::nearbyint(row[k] * to_127);
       // 0 * inf and inf * 0 are NaN, which no integer stands for

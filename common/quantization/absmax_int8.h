@@ -6,8 +6,9 @@
 
 namespace qlora {
 
-/// absmax[r] = max |x[r, k]| over the row, q[r, k] = round(x[r, k] * (127 / absmax[r])), ties to
-/// even. NaN is ignored by absmax and becomes 0, as does a row of zeros; -128 does not occur.
+/// absmax[r] = max |x[r, k]| over the row, q[r, k] = round(x[r, k] * (127 * (1 / absmax[r]))), ties
+/// to even. NaN is ignored by absmax and becomes 0, as does a row of zeros; -128 does not occur.
+/// The factor rounds twice, as the GPU's fast division does: 127 / absmax would leave other ties.
 ///
 /// Dettmers et al., "LLM.int8()" (2022), section 2.1; bitsandbytes: int8_vectorwise_quant with
 /// threshold 0, whose input is float16 (absmax is SCB for a weight, SCA for activations).

@@ -18,8 +18,8 @@ struct AffineParams {
   std::int32_t zero_point = 0;  ///< the integer that stands for 0.0 exactly
 };
 
-/// Calibration: the smallest and the largest value of the data. NaN is ignored; [0, 0] where nothing
-/// remains.
+/// Calibration: the smallest and the largest value of the data. NaN is ignored; [0, 0] where
+/// nothing remains.
 Range min_max_range(std::span<const float> x);
 
 /// Scale and zero point that spread all of Int over the range:
@@ -31,8 +31,8 @@ Range min_max_range(std::span<const float> x);
 template <typename Int>
 AffineParams affine_params(Range range);
 
-/// q = clamp(round(x / scale) + zero_point, q_min, q_max), ties to even (as torch.round); a NaN gets
-/// the zero point. Inside the range |x - x'| is at most scale / 2 and a rounding of float32.
+/// q = clamp(round(x / scale) + zero_point, q_min, q_max), ties to even (as torch.round); a NaN
+/// gets the zero point. Inside the range |x - x'| is at most scale / 2 and a rounding of float32.
 /// @throws std::invalid_argument if x and q differ in size
 template <typename Int>
 void quantize_affine(std::span<const float> x, AffineParams params, std::span<Int> q);

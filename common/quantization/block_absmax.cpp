@@ -17,6 +17,8 @@ float block_absmax(std::span<const float> block) {
   return flush(std::bit_cast<float>(largest));
 }
 
-float block_reciprocal(float absmax) { return flush(1.0f / absmax); }
+float block_reciprocal(float absmax) {
+  return flush(1.0f / absmax);
+}
 
 }  // namespace qlora

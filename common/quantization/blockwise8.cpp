@@ -21,8 +21,9 @@ void require_sizes(const char* function, std::size_t n, std::size_t codes, std::
 
 constexpr std::size_t kLanes = 16;  // searches side by side: each by itself waits for its loads
 
-// Indices of the values nearest to x * reciprocal. Seven halvings from 127 end on an even index with
-// x between its value and that of an odd neighbour, which is taken only where x is strictly nearer.
+// Indices of the values nearest to x * reciprocal. Seven halvings from 127 end on an even index
+// with x between its value and that of an odd neighbour, which is taken only where x is strictly
+// nearer.
 void encode(const float* map, const float* x, float reciprocal, std::uint8_t* codes) {
   std::array<float, kLanes> scaled;
   std::array<int, kLanes> pivot;

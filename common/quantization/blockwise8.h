@@ -10,7 +10,8 @@ namespace qlora {
 /// absmax[b] = max |x| of block b; codes[i] = index of the map's value nearest to
 /// x[i] * (1 / absmax[b]); of two values equally near the one with the even index. A NaN, and every
 /// element of a block of zeros, gets index 0.
-/// (Dettmers et al. 2021; bitsandbytes: functional.quantize_blockwise, dQuantize in csrc/kernels.cu.)
+/// (Dettmers et al. 2021; bitsandbytes: functional.quantize_blockwise, dQuantize in
+/// csrc/kernels.cu.)
 ///
 /// @param x       [n]
 /// @param map     [256], ascending (create_dynamic_map)

@@ -7,8 +7,8 @@
 namespace qlora {
 
 /// offset = mean of the block maxima, as fl(sum) * fl(1/n), which is how torch's mean on a GPU
-/// rounds; 0 where there are none. torch adds in an order of its own: its sum may be one unit in the
-/// last place from this one, which is the exact sum rounded once.
+/// rounds; 0 where there are none. torch adds in an order of its own: its sum may be one unit in
+/// the last place from this one, which is the exact sum rounded once.
 float absmax_offset(std::span<const float> absmax);
 
 /// codes, nested_absmax = blockwise8(absmax - offset)

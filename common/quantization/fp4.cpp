@@ -20,8 +20,9 @@ void encode(const float* x, float reciprocal, std::uint8_t* packed) {
     const float magnitude = std::abs(kept * reciprocal);
     int above = 0;
     for (const float threshold : kFp4Thresholds) above += magnitude > threshold;
-    // The order of the codes by magnitude is 0, 1, 6, 7, 4, 5, 2, 3: bit 1 inverts bit 2. A negative
-    // value keeps its sign down to code 8 unless the product, exact in double, is flushed to zero.
+    // The order of the codes by magnitude is 0, 1, 6, 7, 4, 5, 2, 3: bit 1 inverts bit 2. A
+    // negative value keeps its sign down to code 8 unless the product, exact in double, is flushed
+    // to zero.
     const double product = static_cast<double>(kept) * static_cast<double>(reciprocal);
     const int sign = product <= -double{kSmallestNormal} ? 8 : 0;
     code[i] = (above ^ (above & 2) << 1) | sign;

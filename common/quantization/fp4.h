@@ -12,11 +12,10 @@ inline constexpr Codebook kFp4Code{
     0.0f,  0.005208333333f,  0.66666667f,  1.0f,  0.33333333f,  0.5f,  0.16666667f,  0.25f,
     -0.0f, -0.005208333333f, -0.66666667f, -1.0f, -0.33333333f, -0.5f, -0.16666667f, -0.25f};
 
-/// Magnitude thresholds, ascending, and the codes between them: kFp4Order[k] is the magnitude code
-/// of a scaled value that is above k thresholds (bitsandbytes: dQuantizeFP4).
+/// Thresholds on the magnitude, ascending. In that order the magnitude codes are 0, 1, 6, 7, 4, 5,
+/// 2, 3; a value that equals a threshold gets the smaller magnitude (bitsandbytes: dQuantizeFP4).
 inline constexpr std::array<float, 7> kFp4Thresholds{
     0.00260417f, 0.0859375f, 0.20833333f, 0.29166667f, 0.4166667f, 0.583333f, 0.8333333f};
-inline constexpr std::array<std::uint8_t, 8> kFp4Order{0, 1, 6, 7, 4, 5, 2, 3};
 
 /// As quantize_nf4, with FP4's thresholds on |x / absmax| and a sign bit for what is below zero
 /// (bitsandbytes: csrc/kernels.cu, kQuantizeBlockwise<…, FP4>). A block of zeros gets code 0.

@@ -10,11 +10,22 @@ namespace qlora {
 
 /// The values of the codes 0 … 15: 7 negative, zero, 8 positive, from -1 to 1 (QLoRA paper,
 /// appendix E; bitsandbytes: csrc/kernels.cu, nf4_dequantization_lut).
-inline constexpr Codebook kNf4Code{
-    -1.0f,                 -0.6961928009986877f,  -0.5250730514526367f, -0.39491748809814453f,
-    -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
-    0.07958029955625534f,  0.16093020141124725f,  0.24611230194568634f, 0.33791524171829224f,
-    0.44070982933044434f,  0.5626170039176941f,   0.7229568362236023f,  1.0f};
+inline constexpr Codebook kNf4Code{-1.0f,
+                                   -0.6961928009986877f,
+                                   -0.5250730514526367f,
+                                   -0.39491748809814453f,
+                                   -0.28444138169288635f,
+                                   -0.18477343022823334f,
+                                   -0.09105003625154495f,
+                                   0.0f,
+                                   0.07958029955625534f,
+                                   0.16093020141124725f,
+                                   0.24611230194568634f,
+                                   0.33791524171829224f,
+                                   0.44070982933044434f,
+                                   0.5626170039176941f,
+                                   0.7229568362236023f,
+                                   1.0f};
 
 /// Where code k ends and code k + 1 begins: a scaled value gets the number of thresholds that it is
 /// above, and one that equals a threshold the lower code.

@@ -11,6 +11,11 @@ namespace {
 constexpr std::uint32_t kSign = 0x80000000u;
 constexpr std::uint32_t kInfinity = 0x7f800000u;
 
+// Magnitudes are compared as signed integers, for which every vector unit has an instruction.
+bool is_above(std::uint32_t magnitude, std::uint32_t limit) {
+  return static_cast<std::int32_t>(magnitude) > static_cast<std::int32_t>(limit);
+}
+
 // Half a unit of the last bit that remains, less one where that bit is even; then the rest is cut.
 std::uint32_t round_off(std::uint32_t bits, int dropped) {
   const std::uint32_t below_half = (1u << (dropped - 1)) - 1u;
@@ -19,8 +24,8 @@ std::uint32_t round_off(std::uint32_t bits, int dropped) {
 
 float to_nearest_bfloat16(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
-  const std::uint32_t rounded = round_off(bits, 16);
-  return (bits & ~kSign) > kInfinity ? x : std::bit_cast<float>(rounded);
+  const float rounded = std::bit_cast<float>(round_off(bits, 16));
+  return is_above(bits & ~kSign, kInfinity) ? x : rounded;
 }
 
 float to_nearest_half(float x) {
@@ -28,11 +33,12 @@ float to_nearest_half(float x) {
   const std::uint32_t magnitude = bits & ~kSign;
   // Below 2^-14 a half has the fixed unit 2^-24, which is also that of float32 from 0.5 to 1.
   const float fixed = (std::bit_cast<float>(magnitude) + 0.5f) - 0.5f;
-  std::uint32_t rounded = magnitude < 0x38800000u ? std::bit_cast<std::uint32_t>(fixed)
-                                                  : round_off(magnitude, 13);
-  rounded = rounded > 0x477fe000u ? kInfinity : rounded;  // above 65504
+  const std::uint32_t cut = round_off(magnitude, 13);
+  const std::uint32_t finite =
+      is_above(0x38800000u, magnitude) ? std::bit_cast<std::uint32_t>(fixed) : cut;
+  const std::uint32_t rounded = is_above(finite, 0x477fe000u) ? kInfinity : finite;  // above 65504
   const float result = std::bit_cast<float>(rounded | (bits & kSign));
-  return magnitude > kInfinity ? x : result;
+  return is_above(magnitude, kInfinity) ? x : result;
 }
 
 }  // namespace

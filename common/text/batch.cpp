@@ -137,14 +137,15 @@ std::vector<std::int64_t> length_grouped_order(std::span<const std::int64_t> len
   const std::int64_t batches =
       std::max<std::int64_t>(1, std::min<std::int64_t>(50, n / (batch_size * 4)));
   const std::int64_t piece = batches * batch_size;
+  const auto length = [&](std::int64_t row) { return lengths[static_cast<std::size_t>(row)]; };
   const auto longer = [&](std::int64_t a, std::int64_t b) {
-    return lengths[static_cast<std::size_t>(a)] > lengths[static_cast<std::size_t>(b)];
+    return length(a) != length(b) ? length(a) > length(b) : a < b;
   };
   auto longest = order.begin();
   for (std::int64_t begin = 0; begin < n; begin += piece) {
     const auto first = order.begin() + begin;
-    std::stable_sort(first, order.begin() + std::min(n, begin + piece), longer);
-    if (longer(*first, *longest)) longest = first;
+    std::sort(first, order.begin() + std::min(n, begin + piece), longer);
+    if (length(*first) > length(*longest)) longest = first;
   }
   if (n > 0) std::iter_swap(order.begin(), longest);
   return order;

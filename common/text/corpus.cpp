@@ -169,6 +169,7 @@ Corpus build_corpus(const CorpusSources& sources) {
   const std::string bible = sources.bible.empty() ? printed_bible() : read_file(sources.bible);
   add(corpus, "King James Bible", bible_documents(bible, sources.bible));
   std::vector<std::string> products;
+  products.reserve(static_cast<std::size_t>(sources.product_descriptions));
   for (std::int64_t i = 0; i < sources.product_descriptions; ++i) {
     products.push_back(product_description(sources.seed, i));
   }

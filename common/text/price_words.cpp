@@ -102,8 +102,7 @@ std::vector<Entry> make_vocabulary() {
   add(Attribute::extra, kExtras);
   add(Attribute::quantity, kQuantities);
   add(Attribute::color, kColors);
-  std::ranges::stable_sort(entries, std::ranges::greater{},
-                           [](const Entry& e) { return e.lower.size(); });
+  std::ranges::sort(entries, std::ranges::greater{}, [](const Entry& e) { return e.lower.size(); });
   return entries;
 }
 

@@ -55,8 +55,8 @@ constexpr const char* kRecalls[] = {
     "The brand is {brand} and the material is {material}.",
     "Brand {brand}, material {material}, item {category}[, size {size}][, condition {condition}].",
     "In short: {category}, {brand}, {material}[, {size}][, {condition}][, {extra}][, {quantity}].",
-    "What is it? {category}[. Which size? {size}][. Which condition? {condition}][. Which color? "
-    "{color}].",
+    ("What is it? {category}[. Which size? {size}][. Which condition? {condition}]"
+     "[. Which color? {color}]."),
     "It is from {brand}[, the size is {size}][, the condition is {condition}].",
     "The {category} is made of {material}[ and its size is {size}].",
 };

@@ -62,9 +62,9 @@ class Message {
   }
 
   // A message inside this one; its places count from the start of the file.
-  Message inside(const Field& field) const {
-    const auto start = static_cast<std::size_t>(field.bytes.data() - bytes_.data());
-    return {field.bytes, offset_ + start, file_};
+  Message inside(std::string_view bytes) const {
+    const auto start = static_cast<std::size_t>(bytes.data() - bytes_.data());
+    return {bytes, offset_ + start, file_};
   }
 
  private:
@@ -99,21 +99,21 @@ class Reader {
  public:
   explicit Reader(const std::string& file) : file_(file) {}
 
-  SentencePieceModel read(std::string_view bytes) {
-    Message message(bytes, 0, file_);
+  SentencePieceModel read(std::string_view file) {
+    Message message(file, 0, file_);
     for (Field f; message.next(f);) {
       switch (f.number) {
         case 1:
-          read_piece(f, message.inside(expect(f, Wire::bytes)));
+          read_piece(f, message.inside(bytes(f)));
           break;
         case 2:
-          read_trainer(message.inside(expect(f, Wire::bytes)));
+          read_trainer(message.inside(bytes(f)));
           break;
         case 3:
-          read_normalizer(message.inside(expect(f, Wire::bytes)));
+          read_normalizer(message.inside(bytes(f)));
           break;
         case 5:
-          read_denormalizer(message.inside(expect(f, Wire::bytes)));
+          read_denormalizer(message.inside(bytes(f)));
           break;
         default:
           break;  // self-test data, extensions
@@ -124,13 +124,20 @@ class Reader {
   }
 
  private:
-  const Field& expect(const Field& f, Wire wire) const {
+  void expect(const Field& f, Wire wire) const {
     if (f.wire != wire) f.fail(file_, "not a SentencePiece model: a field of another kind");
-    return f;
   }
-  bool flag(const Field& f) const { return expect(f, Wire::varint).value != 0; }
+  std::uint64_t number(const Field& f) const {
+    expect(f, Wire::varint);
+    return f.value;
+  }
+  std::string_view bytes(const Field& f) const {
+    expect(f, Wire::bytes);
+    return f.bytes;
+  }
+  bool flag(const Field& f) const { return number(f) != 0; }
   std::string text(const Field& f) const {
-    std::string s(expect(f, Wire::bytes).bytes);
+    std::string s(bytes(f));
     if (!is_utf8(s)) f.fail(file_, "text that is not UTF-8");
     return s;
   }
@@ -140,11 +147,12 @@ class Reader {
     for (Field f; message.next(f);) {
       if (f.number == 1) piece.text = text(f);
       if (f.number == 2) {
-        std::memcpy(&piece.score, expect(f, Wire::fixed32).bytes.data(), sizeof(float));
+        expect(f, Wire::fixed32);
+        std::memcpy(&piece.score, f.bytes.data(), sizeof(float));
         if (!std::isfinite(piece.score)) f.fail(file_, "a score that is not finite");
       }
       if (f.number == 3) {
-        const std::uint64_t type = expect(f, Wire::varint).value;
+        const std::uint64_t type = number(f);
         if (type < 1 || type > 6) f.fail(file_, "a piece of an unknown type, expected 1 … 6");
         piece.type = static_cast<SentencePieceModel::Type>(type);
       }
@@ -158,7 +166,7 @@ class Reader {
     for (Field f; message.next(f);) {
       switch (f.number) {
         case 3:
-          model_type_ = expect(f, Wire::varint).value;
+          model_type_ = number(f);
           break;
         case 24:
           if (flag(f)) f.fail(file_, "treat_whitespace_as_suffix is not supported");
@@ -185,7 +193,7 @@ class Reader {
   }
 
   void refuse_table(const Field& f) const {
-    if (!expect(f, Wire::bytes).bytes.empty()) {
+    if (!bytes(f).empty()) {
       f.fail(file_,
              "a model with a normalization table (such as nmt_nfkc) is not supported; "
              "supported is BPE with the normalizer \"identity\", as in Llama 2");

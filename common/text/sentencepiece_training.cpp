@@ -13,9 +13,14 @@ namespace {
 // Hands the lines of the texts to the library one by one, without the empty ones.
 class Lines : public sentencepiece::SentenceIterator {
  public:
-  explicit Lines(std::span<const std::string> texts) : texts_(texts) { Next(); }
+  explicit Lines(std::span<const std::string> texts) : texts_(texts) { read_line(); }
   bool done() const override { return line_.empty(); }
-  void Next() override {
+  void Next() override { read_line(); }
+  const std::string& value() const override { return line_; }
+  sentencepiece::util::Status status() const override { return {}; }
+
+ private:
+  void read_line() {
     line_.clear();
     while (line_.empty() && text_ < texts_.size()) {
       const std::string& text = texts_[text_];
@@ -28,10 +33,7 @@ class Lines : public sentencepiece::SentenceIterator {
       }
     }
   }
-  const std::string& value() const override { return line_; }
-  sentencepiece::util::Status status() const override { return {}; }
 
- private:
   std::span<const std::string> texts_;
   std::size_t text_ = 0;
   std::size_t at_ = 0;

@@ -3,7 +3,6 @@
 #include <sentencepiece_processor.h>
 
 #include <cstdio>
-#include <stdexcept>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -68,6 +67,7 @@ std::string drain(std::string& held, bool to_the_end) {
 }  // namespace
 
 struct Tokenizer::Model {
+  std::string name;  // of the file, for messages
   SentencePieceModel file;
   sentencepiece::SentencePieceProcessor library;
 
@@ -100,6 +100,7 @@ Tokenizer Tokenizer::from_bytes(std::string_view bytes, const std::string& file)
                        kSupported);
   }
   auto model = std::make_shared<Model>();
+  model->name = file;
   model->file = SentencePieceModel::parse(bytes, file);
   const auto status =
       model->library.LoadFromSerializedProto(absl::string_view(bytes.data(), bytes.size()));
@@ -110,12 +111,14 @@ Tokenizer Tokenizer::from_bytes(std::string_view bytes, const std::string& file)
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   std::vector<int> pieces;
   const auto status = model_->library.Encode(absl::string_view(text.data(), text.size()), &pieces);
-  if (!status.ok()) throw std::runtime_error("sentencepiece: " + status.ToString());
+  if (!status.ok()) throw BadInput(model_->name, "", status.ToString());
   std::vector<std::int32_t> ids;
   ids.reserve(pieces.size() + 2);
-  if (options.add_bos && bos_id()) ids.push_back(*bos_id());
+  const auto bos = bos_id();
+  if (options.add_bos && bos) ids.push_back(*bos);
   ids.insert(ids.end(), pieces.begin(), pieces.end());
-  if (options.add_eos && eos_id()) ids.push_back(*eos_id());
+  const auto eos = eos_id();
+  if (options.add_eos && eos) ids.push_back(*eos);
   return ids;
 }
 

@@ -27,7 +27,9 @@ class Tokenizer {
   static Tokenizer from_bytes(std::string_view bytes, const std::string& file);
 
   /// The ids of a text. Control pieces ("<s>") in the text are text. Bytes that are not UTF-8
-  /// become U+FFFD. @throws std::runtime_error if the library fails
+  /// become U+FFFD.
+  /// @throws BadInput naming the model file, if its pieces do not fit together (none that a trainer
+  ///         wrote)
   std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
 
   /// encode() of every text, spread over the threads.

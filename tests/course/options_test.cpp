@@ -76,10 +76,9 @@ bool has(const std::string& text, std::string_view part) {
 
 TEST(Options, ValuesOfEveryKindArrive) {
   Tool t;
-  Options& chosen =
-      t.parse({"--lr-scheduler-type", "cosine", "--r=16", "--learning-rate", "2e-4", "--bf16",
-               "--adapter", "a,1", "--adapter", "b", "--weights", "0.5,-2", "--warmup-steps", "-1",
-               "--eval-data", "-"});
+  Options& chosen = t.parse({"--lr-scheduler-type", "cosine", "--r=16", "--learning-rate", "2e-4",
+                             "--bf16", "--adapter", "a,1", "--adapter", "b", "--weights", "0.5,-2",
+                             "--warmup-steps", "-1", "--eval-data", "-"});
   EXPECT_EQ(&chosen, &t.train);
   EXPECT_EQ(t.data, "d.jsonl");
   EXPECT_EQ(t.scheduler, "cosine");
@@ -254,8 +253,8 @@ TEST(OptionsHelp, IsAskedForOnBothLevelsAndNeedsNothingElse) {
 
 TEST(OptionsHelp, NamesEverythingWithin100Columns) {
   Tool t;
-  t.train.add("--a-name-that-is-longer-than-its-column", t.r, std::string(60, 'x') + " " +
-                                                                std::string(60, 'y'));
+  t.train.add("--a-name-that-is-longer-than-its-column", t.r,
+              std::string(60, 'x') + " " + std::string(60, 'y'));
   t.options.parse({"--help"});
   const std::string top = t.options.help();
   EXPECT_TRUE(has(top, "Usage: ch12_tool [VERB] [OPTIONS]"));

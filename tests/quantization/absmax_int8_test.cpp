@@ -27,8 +27,9 @@ Rows round_trip(const Floats& x, std::int64_t rows, std::int64_t columns) {
 
 TEST(RowwiseInt8, EqualsBitsandbytes) {
   const auto file = SafetensorsFile::open(testing::golden("int8/rowwise.safetensors"));
+  const Json json = Json::read(testing::golden("int8/rowwise.json"));
   int cases = 0;
-  for (const Json& row : Json::read(testing::golden("int8/rowwise.json")).at("rows").as_array()) {
+  for (const Json& row : json.at("rows").as_array()) {
     if (row.at("threshold").as_number() != 0.0) continue;  // the others set outliers aside
     const std::string name = row.at("case").as_string();
     SCOPED_TRACE(name);
@@ -55,12 +56,12 @@ TEST(RowwiseInt8, FirstCodesOfTheGeneratedVector) {
   Floats x = testing::lcg_values(512);
   for (float& value : x) value = to_float(to_half(value));
   const Rows r = round_trip(x, 8, 64);
-  EXPECT_EQ(r.absmax, (Floats{0.06195068359375f, 0.07781982421875f, 0.09881591796875f,
-                              0.0941162109375f, 0.0709228515625f, 0.0782470703125f,
-                              0.11175537109375f, 0.09857177734375f}));
+  EXPECT_EQ(r.absmax,
+            (Floats{0.06195068359375f, 0.07781982421875f, 0.09881591796875f, 0.0941162109375f,
+                    0.0709228515625f, 0.0782470703125f, 0.11175537109375f, 0.09857177734375f}));
   EXPECT_EQ(std::vector<std::int8_t>(r.q.begin(), r.q.begin() + 16),
-            (std::vector<std::int8_t>{-101, 9, 21, 26, 92, 74, -59, -95, 37, -75, 106, 62, 29, -2, 67,
-                                      26}));
+            (std::vector<std::int8_t>{-101, 9, 21, 26, 92, 74, -59, -95, 37, -75, 106, 62, 29, -2,
+                                      67, 26}));
 }
 
 TEST(RowwiseInt8, EveryRowHasItsOwnScale) {

@@ -110,8 +110,9 @@ TEST(Affine, TiesGoToEven) {
 
 TEST(Affine, ClampsWhatIsOutside) {
   const AffineParams params = affine_params<std::uint8_t>({-20.0f, 1000.0f});
-  EXPECT_EQ(quantized<std::uint8_t>({-21.0f, -1e30f, -kInfinity, 1100.0f, 1e30f, kInfinity}, params),
-            (std::vector<std::uint8_t>{0, 0, 0, 255, 255, 255}));
+  EXPECT_EQ(
+      quantized<std::uint8_t>({-21.0f, -1e30f, -kInfinity, 1100.0f, 1e30f, kInfinity}, params),
+      (std::vector<std::uint8_t>{0, 0, 0, 255, 255, 255}));
   EXPECT_EQ(quantized<std::uint8_t>({kNaN}, params), (std::vector<std::uint8_t>{5}));
 }
 
@@ -131,7 +132,8 @@ TEST(Affine, RangesNearTheLimitsOfFloat32) {
   const float largest = std::numeric_limits<float>::max();
   const AffineParams wide = affine_params<std::int8_t>({-largest, largest});  // max - min overflows
   EXPECT_TRUE(std::isfinite(wide.scale));
-  EXPECT_EQ(quantized<std::int8_t>({-largest, largest}, wide), (std::vector<std::int8_t>{-128, 127}));
+  EXPECT_EQ(quantized<std::int8_t>({-largest, largest}, wide),
+            (std::vector<std::int8_t>{-128, 127}));
   EXPECT_EQ(affine_params<std::uint8_t>({0.0f, 1e-44f}).scale, 1.0f);  // 1e-44 / 255 is nothing
 }
 

@@ -65,10 +65,18 @@ inline std::vector<NamedFloats> shapes_of_data(std::size_t n) {
           {"outlier", outlier}};
 }
 
-inline std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
-inline float from_bits(std::uint32_t bits) { return std::bit_cast<float>(bits); }
-inline float next_up(float x) { return std::nextafter(x, INFINITY); }
-inline float next_down(float x) { return std::nextafter(x, -INFINITY); }
+inline std::uint32_t bits_of(float x) {
+  return std::bit_cast<std::uint32_t>(x);
+}
+inline float from_bits(std::uint32_t bits) {
+  return std::bit_cast<float>(bits);
+}
+inline float next_up(float x) {
+  return std::nextafter(x, INFINITY);
+}
+inline float next_down(float x) {
+  return std::nextafter(x, -INFINITY);
+}
 
 /// Steps between two floats on the number line; the two zeros are one point.
 inline std::int64_t ulps_between(float a, float b) {
@@ -95,8 +103,7 @@ inline std::size_t blocks_of(std::size_t n, std::int64_t blocksize) {
 
 /// A quantizer of 4-bit blocks and its inverse, as nf4.h and fp4.h declare them.
 struct FourBit {
-  void (*quantize)(std::span<const float>, std::int64_t, std::span<std::uint8_t>,
-                   std::span<float>);
+  void (*quantize)(std::span<const float>, std::int64_t, std::span<std::uint8_t>, std::span<float>);
   void (*dequantize)(std::span<const std::uint8_t>, std::span<const float>, std::int64_t,
                      std::span<float>);
 };

@@ -13,9 +13,9 @@ Floats patterns() {
   Floats x;
   for (std::uint32_t exponent = 0; exponent < 256; ++exponent) {
     for (const std::uint32_t mantissa :
-         {0u, 1u, 0xfffu, 0x1000u, 0x1001u, 0x1fffu, 0x2000u, 0x3000u, 0x7fffu, 0x8000u, 0x8001u,
-          0x10000u, 0x18000u, 0x400000u, 0x7fe000u, 0x7fefffu, 0x7ff000u, 0x7f7fffu, 0x7f8000u,
-          0x7fffffu}) {
+         {0u,        1u,        0xfffu,    0x1000u,   0x1001u,   0x1fffu,  0x2000u,
+          0x3000u,   0x7fffu,   0x8000u,   0x8001u,   0x10000u,  0x18000u, 0x400000u,
+          0x7fe000u, 0x7fefffu, 0x7ff000u, 0x7f7fffu, 0x7f8000u, 0x7fffffu}) {
       x.push_back(testing::from_bits(exponent << 23 | mantissa));
       x.push_back(testing::from_bits(0x80000000u | exponent << 23 | mantissa));
     }
@@ -32,8 +32,8 @@ void expect_rounded(DType dtype, float (*once)(float)) {
   int failures = 0;
   for (std::size_t i = 0; i < x.size() && failures < 10; ++i) {
     const float expected = once(x[i]);
-    const bool same = std::isnan(expected) ? std::isnan(rounded[i])
-                                           : bits_of(rounded[i]) == bits_of(expected);
+    const bool same =
+        std::isnan(expected) ? std::isnan(rounded[i]) : bits_of(rounded[i]) == bits_of(expected);
     EXPECT_TRUE(same) << std::hex << bits_of(x[i]) << " gave " << bits_of(rounded[i])
                       << ", expected " << bits_of(expected);
     failures += same ? 0 : 1;

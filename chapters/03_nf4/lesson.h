@@ -1,0 +1,9 @@
+// What chapter 3 shows: the 16 values, and one block there and back.
+#pragma once
+
+namespace qlora {
+
+/// Prints the codebook and a block of 64 normal numbers, quantized and restored.
+void print_lesson();
+
+}  // namespace qlora

@@ -1,0 +1,100 @@
+#include "evaluation/predictors.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "evaluation/metrics.h"
+#include "evaluation/report.h"
+#include "support/matcher.h"
+#include "text/dataset.h"
+
+namespace qlora {
+namespace {
+
+using testing::is_close;
+
+PricedPrompts split(const std::string& name) {
+  const std::string file = QLORA_SOURCE_DIR "/data/prices/" + name + ".jsonl";
+  const auto rows = read_dataset(file);
+  PricedPrompts set;
+  set.prices = prices_of(rows, file);
+  for (const Example& row : rows) set.prompts.push_back(row.prompt);
+  return set;
+}
+
+TEST(Predictors, MedianAndMean) {
+  EXPECT_EQ(median_of(std::vector<double>{9.0, 1.0, 4.0}), 4.0);
+  EXPECT_EQ(median_of(std::vector<double>{9.0, 1.0, 4.0, 5.0}), 4.5);
+  EXPECT_EQ(mean_of(std::vector<double>{9.0, 1.0, 5.0}), 5.0);
+  EXPECT_THROW(median_of({}), std::invalid_argument);
+  EXPECT_THROW(mean_of({}), std::invalid_argument);
+}
+
+TEST(Predictors, CategoryMeans) {
+  const PricedPrompts training = {
+      {"Granby oak desk", "Norvik pine desk, large", "Granby wool scarf"}, {100.0, 300.0, 20.0}};
+  const std::vector<std::string> prompts = {"Verity birch desk", "Oakham silk scarf, red",
+                                            "Granby pine wardrobe"};
+  const auto means = category_means(training, prompts);
+  ASSERT_TRUE(means.has_value());
+  EXPECT_EQ(*means, (std::vector<double>{200.0, 20.0, 140.0}));
+  const std::vector<std::string> foreign = {"a used car"};
+  EXPECT_FALSE(category_means(training, foreign).has_value());
+  EXPECT_FALSE(category_means({foreign, {1.0}}, prompts).has_value());
+}
+
+TEST(Predictors, NearestNeighboursGoByRareWords) {
+  const PricedPrompts training = {{"the red car is for sale", "the blue car is for sale",
+                                   "the red kite is for sale", "a kite, the red one"},
+                                  {1000.0, 2000.0, 10.0, 30.0}};
+  const std::vector<std::string> prompts = {"THE BLUE CAR IS FOR SALE!", "one", "xyz", ""};
+  const auto answers = nearest_neighbours(training, prompts);
+  EXPECT_EQ(answers[0], 2000.0);
+  EXPECT_EQ(answers[1], 30.0);
+  EXPECT_EQ(answers[2], 760.0);  // no word in common: the mean
+  EXPECT_EQ(answers[3], 760.0);
+}
+
+TEST(Predictors, EquallyNearNeighboursAreAveraged) {
+  const PricedPrompts training = {{"blue kite", "kite blue", "red kite"}, {10.0, 30.0, 99.0}};
+  const std::vector<std::string> prompts = {"a blue kite"};
+  EXPECT_EQ(nearest_neighbours(training, prompts)[0], 20.0);
+}
+
+TEST(Predictors, NoiseFloorIsTheRule) {
+  const std::vector<std::string> prompts = {"Norvik oak desk", "Norvik oak desk, set of 2"};
+  const auto floor = noise_floor(prompts);
+  ASSERT_TRUE(floor.has_value());
+  EXPECT_EQ((*floor)[0], std::round((*floor)[0]));
+  EXPECT_GT((*floor)[1], (*floor)[0]);
+  EXPECT_FALSE(noise_floor(std::vector<std::string>{"a used car"}).has_value());
+}
+
+// The embedded items: each yardstick is better than the one before, and of its order.
+TEST(Predictors, OnTheEmbeddedItems) {
+  Report report;
+  add_predictors(report, split("train"), split("test"), 1);
+  EXPECT_EQ(report.items, 600);
+  EXPECT_TRUE(is_close(report.mean_predictor->mae, 80.0, 12.0));
+  EXPECT_TRUE(is_close(report.median_predictor->mae, 73.0, 12.0));
+  EXPECT_TRUE(is_close(report.category_mean->mae, 49.0, 8.0));
+  EXPECT_LT(report.nearest_neighbour->mae, report.category_mean->mae);
+  EXPECT_GT(report.nearest_neighbour->mae, 2.0 * report.noise_floor->mae);
+  EXPECT_TRUE(is_close(report.noise_floor->mae, 8.0, 1.5));
+  EXPECT_GT(report.noise_floor->hit_rate, 0.9);
+  EXPECT_FALSE(report.base.has_value());
+}
+
+TEST(Predictors, ForeignItemsHaveNoCategoryAndNoFloor) {
+  Report report;
+  const PricedPrompts cars = {{"a used car", "a new car"}, {100.0, 900.0}};
+  add_predictors(report, cars, cars, 1);
+  EXPECT_FALSE(report.category_mean.has_value());
+  EXPECT_FALSE(report.noise_floor.has_value());
+  EXPECT_EQ(report.nearest_neighbour->mae, 0.0);
+  EXPECT_EQ(report.median_predictor->mae, 400.0);
+}
+
+}  // namespace
+}  // namespace qlora

@@ -1,0 +1,121 @@
+#include "evaluation/report.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "support/golden.h"
+
+namespace qlora {
+namespace {
+
+using testing::scratch;
+
+Report example() {
+  Report report;
+  Metrics m;
+  m.loss = 2.5;
+  m.perplexity = perplexity_of(2.5);
+  m.mae = 299.04;
+  m.hit_rate = 0.125;
+  m.no_answer = 3;
+  m.mae_ci95 = {250.0, 350.0};
+  m.hit_rate_ci95 = {0.1, 0.15};
+  report.base = m;
+  m.mae = 25.0;
+  report.tuned = m;
+  m.loss.reset();
+  m.perplexity.reset();
+  report.median_predictor = m;
+  report.items = 600;
+  report.spoken = {
+      {"How much does this cost to the nearest dollar?\n\nA | red *hat*.\n\nPrice is $", 12.0,
+       "no\nidea", "11"}};
+  report.seconds = 1.5;
+  report.tokens = 1000;
+  report.tokens_per_second = 666.7;
+  report.seed = 42;
+  report.commit = "abc";
+  report.build_type = "Release";
+  report.device = "a processor";
+  report.threads = 2;
+  report.base_format = "nf4";
+  report.command = "evaluate --model DIR";
+  return report;
+}
+
+TEST(ReportJson, HasTheFieldsByName) {
+  const Json json = Json::parse(report_json(example()).dump(2), "report.json");
+  for (const char* name :
+       {"base", "tuned", "median_predictor", "mean_predictor", "category_mean", "nearest_neighbour",
+        "noise_floor", "items", "seconds", "tokens", "tokens_per_second", "seed", "commit",
+        "build_type", "device", "threads", "base_format", "command", "spoken"}) {
+    bool there = false;
+    for (const auto& [key, value] : json.as_object()) there = there || key == name;
+    EXPECT_TRUE(there) << name;
+  }
+  const Json& base = json.at("base");
+  EXPECT_EQ(base.at("loss").as_number(), 2.5);
+  EXPECT_EQ(base.at("perplexity").as_number(), perplexity_of(2.5));
+  EXPECT_EQ(base.at("mae").as_number(), 299.04);
+  EXPECT_EQ(base.at("hit_rate").as_number(), 0.125);
+  EXPECT_EQ(base.at("no_answer").as_integer(), 3);
+  EXPECT_EQ(base.at("mae_ci95").at(std::size_t{0}).as_number(), 250.0);
+  EXPECT_EQ(base.at("hit_rate_ci95").at(std::size_t{1}).as_number(), 0.15);
+  EXPECT_EQ(json.find("category_mean"), nullptr);  // null
+  EXPECT_EQ(json.at("median_predictor").find("loss"), nullptr);
+  EXPECT_EQ(json.at("seed").as_integer(), 42);
+  EXPECT_EQ(json.at("spoken").at(std::size_t{0}).at("tuned").as_string(), "11");
+}
+
+TEST(ReportJson, RandomBaseIsThereOnlyWhereMeasured) {
+  Report report = example();
+  EXPECT_EQ(report_json(report).dump().find("random_base"), std::string::npos);
+  report.random_base = report.tuned;
+  EXPECT_EQ(report_json(report).at("random_base").at("mae").as_number(), 25.0);
+}
+
+TEST(ReportJson, WhatIsNotFiniteIsNull) {
+  Report report = example();
+  report.base->loss = std::numeric_limits<double>::quiet_NaN();
+  report.base->perplexity = perplexity_of(1e6);
+  const Json json = Json::parse(report_json(report).dump(2), "report.json");
+  EXPECT_EQ(json.at("base").find("loss"), nullptr);
+  EXPECT_EQ(json.at("base").find("perplexity"), nullptr);
+  EXPECT_NE(report_markdown(report).find("| base model | NaN | infinite |"), std::string::npos);
+}
+
+TEST(ReportMarkdown, TablesReadWell) {
+  const std::string text = report_markdown(example());
+  EXPECT_NE(text.find("| base model | 2.500 | 12.18 | 299.0 (250.0 to 350.0) | "
+                      "12.5 (10.0 to 15.0) | 3 |"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("| always the median |  |  | 25.0 ("), std::string::npos) << text;
+  EXPECT_EQ(text.find("mean of the category"), std::string::npos);
+  // The question is left out, and what would break the table is escaped.
+  EXPECT_NE(text.find("| A \\| red \\*hat\\*. | 12 | no idea | 11 |"), std::string::npos) << text;
+  EXPECT_NE(text.find("evaluate --model DIR"), std::string::npos);
+  EXPECT_NE(text.find("600 test items"), std::string::npos);
+}
+
+TEST(ReportMarkdown, AnItemOfAnotherFormIsShownWhole) {
+  Report report = example();
+  report.spoken[0].prompt = "What is it?";
+  EXPECT_NE(report_markdown(report).find("| What is it? | 12 |"), std::string::npos);
+  report.spoken.clear();
+  EXPECT_EQ(report_markdown(report).find("read aloud"), std::string::npos);
+}
+
+TEST(WriteReport, WritesBothFiles) {
+  write_report(example(), scratch().string());
+  const std::string json = (scratch() / "report.json").string();
+  EXPECT_EQ(Json::read(json).at("tuned").at("mae").as_number(), 25.0);
+  EXPECT_EQ(read_file((scratch() / "report.md").string()), report_markdown(example()));
+  EXPECT_THROW(write_report(example(), (scratch() / "not" / "there").string()), BadInput);
+}
+
+}  // namespace
+}  // namespace qlora
