@@ -77,6 +77,7 @@ Conversion::Conversion(const TensorFiles& in, std::vector<ConversionItem> items,
 }
 
 std::vector<TensorInfo> Conversion::announce() {
+  count(0, "");
   std::vector<TensorInfo> out;
   std::set<std::string> names;
   for (const ConversionItem& item : items_) {

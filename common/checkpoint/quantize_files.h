@@ -28,7 +28,8 @@ struct QuantizeSummary {
   std::size_t bytes_written = 0;  ///< tensor data out
 };
 
-/// Called with the bytes of input that are done, those that there are, and the tensor at hand.
+/// Called at the start and after each tensor with the bytes of input that are done, those that
+/// there are, and the tensor. Double quantization reads the input twice.
 using QuantizeProgress =
     std::function<void(std::size_t done, std::size_t total, const std::string& tensor)>;
 

@@ -28,17 +28,24 @@ float to_nearest_bfloat16(float x) {
   return is_above(bits & ~kSign, kInfinity) ? x : rounded;
 }
 
+// No value is chosen by a branch over floating-point arithmetic, which the compiler would keep.
 float to_nearest_half(float x) {
+  constexpr std::uint32_t kSmallestNormalHalf = 0x38800000u;  // 2^-14
+  constexpr std::uint32_t kLargestHalf = 0x477fe000u;         // 65504
+  constexpr std::uint32_t kOverflow = 0x477ff000u;            // 65520, rounds to 2^16
   const auto bits = std::bit_cast<std::uint32_t>(x);
   const std::uint32_t magnitude = bits & ~kSign;
-  // Below 2^-14 a half has the fixed unit 2^-24, which is also that of float32 from 0.5 to 1.
-  const float fixed = (std::bit_cast<float>(magnitude) + 0.5f) - 0.5f;
-  const std::uint32_t cut = round_off(magnitude, 13);
-  const std::uint32_t finite =
-      is_above(0x38800000u, magnitude) ? std::bit_cast<std::uint32_t>(fixed) : cut;
-  const std::uint32_t rounded = is_above(finite, 0x477fe000u) ? kInfinity : finite;  // above 65504
-  const float result = std::bit_cast<float>(rounded | (bits & kSign));
-  return is_above(magnitude, kInfinity) ? x : result;
+  const std::uint32_t limited = is_above(magnitude, kOverflow) ? kOverflow : magnitude;
+  // 2^13 times the power of two below x has, in float32, the unit that x has as a half: adding it
+  // rounds, and subtracting it leaves the rounded value. Below 2^-14 the unit stays the same.
+  const std::uint32_t power = limited & kInfinity;
+  const std::uint32_t normal = is_above(kSmallestNormalHalf, power) ? kSmallestNormalHalf : power;
+  const float shift = std::bit_cast<float>(normal + (13u << 23));
+  const float sum = std::bit_cast<float>(limited) + shift;
+  const auto rounded = std::bit_cast<std::uint32_t>(sum - shift);
+  const std::uint32_t infinite = is_above(rounded, kLargestHalf) ? kInfinity : 0u;
+  const std::uint32_t nan = is_above(magnitude, kInfinity) ? kInfinity | 0x400000u : 0u;
+  return std::bit_cast<float>((bits & kSign) | rounded | infinite | nan);
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ void count_bytes(benchmark::State& state) {
 void copy(benchmark::State& state) {
   const Tensor& x = weights();
   const Tensor out = Tensor::zeros(DType::f32, {kRows, kColumns});
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     parallel_for(out.numel(), 4096, [&](std::int64_t begin, std::int64_t end) {
       std::memcpy(out.data<float>() + begin, x.data<float>() + begin,
                   static_cast<std::size_t>(end - begin) * sizeof(float));
@@ -48,7 +48,7 @@ void copy(benchmark::State& state) {
 
 void quantize(benchmark::State& state, QuantType type, bool double_quant) {
   const Tensor& x = weights();
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     benchmark::DoNotOptimize(quantize_4bit(x, type, 64, double_quant).packed.raw());
   }
   count_bytes(state);
@@ -58,7 +58,7 @@ void dequantize(benchmark::State& state, QuantType type, DType dtype, bool doubl
   QuantizedTensor q = quantize_4bit(weights(), type, 64, double_quant);
   q.dtype = dtype;
   const Tensor out = Tensor::zeros(DType::f32, {kRows, kColumns});
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     dequantize_4bit(q, out.data<float>());
     benchmark::ClobberMemory();
   }

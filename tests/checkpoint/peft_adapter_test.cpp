@@ -81,12 +81,12 @@ TEST(PeftConfig, TakesTheFormsThatPeftTakes) {
   const LoraConfig config = config_of(
       R"({"peft_type": "LORA", "target_modules": "all-linear", "r": 16, "lora_alpha": 0.5,)"
       R"("unknown_but_off": null, "another": false, "a_third": [], "merge_weights": false})");
-  EXPECT_EQ(std::get<std::string>(config.target_modules.value()), "all-linear");
+  EXPECT_EQ(config.target_modules, NamesOrPattern("all-linear"));
   EXPECT_EQ(lora_config_to_json(config).at("lora_alpha").as_number(), 0.5);
   const LoraConfig layers =
       config_of(R"({"peft_type": "LORA", "target_modules": ["k"], "layers_to_transform": 3,)"
                 R"("layers_pattern": ["layers", "h"], "exclude_modules": "lm_head"})");
-  EXPECT_EQ(layers.layers_to_transform.value(), std::vector<std::int64_t>{3});
+  EXPECT_EQ(layers.layers_to_transform, std::vector<std::int64_t>{3});
   EXPECT_EQ(lora_config_to_json(layers).at("layers_pattern").size(), 2u);
 }
 

@@ -56,9 +56,15 @@ expect pass '2 of 3' golden_used "$tree" "$build"
 echo 'b/*' >>"$tree/tests/checks/golden_unused.txt"
 expect fail 'b/* names no file' golden_used "$tree" "$build"
 
-printf '# ninja log v5\n0\t9000\t1\tcommon/CMakeFiles/core_a.dir/core/a.cpp.o\tf\n' >"$build/.ninja_log"
+# A unit above the limit by the clock is judged by its processor time.
+unit=common/CMakeFiles/core_a.dir/core/a.cpp.o
+printf '# ninja log v5\n0\t9000\t1\t%s\tf\n' "$unit" >"$build/.ninja_log"
 expect pass '9.0 s  common/' slowest_units "$build"
-printf '0\t11000\t1\tcommon/CMakeFiles/core_a.dir/core/a.cpp.o\tf\n' >>"$build/.ninja_log"
-expect fail 'above 10 s:' slowest_units "$build"
+printf '0\t11000\t1\t%s\tf\n' "$unit" >>"$build/.ninja_log"
+printf 'rule r\n  command = true\nbuild %s: r\n' "$unit" >"$build/build.ninja"
+expect pass "$unit: 0.0" slowest_units "$build"
+expect fail "$unit: 0.0" slowest_units "$build" 0
+sed -i 's/= true/= false/' "$build/build.ninja"
+expect fail "$unit: could not be compiled" slowest_units "$build"
 
 exit "$bad"

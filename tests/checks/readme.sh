@@ -11,9 +11,9 @@ while read -r target; do
   [[ -e ${target%%#*} ]] || complain "links $target, which is not there"
 done < <(grep -oE '\]\([^)]+\)' README.md | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?:|#)')
 
-for lesson in chapters/[0-9][0-9]_*/; do
-  [[ ! -d $lesson ]] || grep -qF "](${lesson%/}" README.md || complain "does not link $lesson"
-done
+while read -r lesson; do
+  grep -qF "]($lesson)" README.md || complain "does not link $lesson"
+done < <(compgen -G 'chapters/[0-9][0-9]_*/README.md')
 
 # has TEXT OPTION: whether a help text has the option, as a whole word.
 has() { grep -qE -e "(^|[^a-z-])$2([^a-z-]|\$)" <<<"$1"; }

@@ -112,7 +112,8 @@ TEST(WriteAtomically, SaysWhyAFileCannotBeWritten) {
 TEST(WriteAtomically, AnUnwritableFolderIsNamed) {
   const fs::path folder = testing::scratch();
   const std::string path = folder / "a";
-  fs::permissions(folder, fs::perms(0555));
+  fs::permissions(folder, fs::perms::all & ~(fs::perms::owner_write | fs::perms::group_write |
+                                             fs::perms::others_write));
   // Root writes everywhere, so it becomes nobody for the moment.
   const uid_t self = ::geteuid();
   if (self == 0 && ::seteuid(65534) != 0) GTEST_SKIP() << "needs a user who may not write";

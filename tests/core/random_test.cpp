@@ -153,7 +153,7 @@ TEST(Permutation, EveryOrderIsAsLikely) {
     }
   }
   // binomial with p = 1/3: sqrt(n p (1 - p)) = 115.5; five of them
-  for (int c : counts) EXPECT_TRUE(is_close(c, kN / 3, 5 * 115.5));
+  for (int c : counts) EXPECT_TRUE(is_close(c, kN / 3.0, 5 * 115.5));
 }
 
 }  // namespace

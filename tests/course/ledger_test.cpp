@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <stdexcept>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -202,6 +203,7 @@ TEST(Ledger, RowsOfTheJsonHoldWhatWasComputed) {
 std::string printed(const Ledger& ledger, bool all_claims) {
   const std::string path = testing::scratch() / "out";
   std::FILE* out = std::fopen(path.c_str(), "w");
+  if (out == nullptr) throw std::runtime_error("no scratch file");
   ledger.print(all_claims, out);
   std::fclose(out);
   return read_file(path);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <stdexcept>
 
 #include "core/files.h"
 #include "course/text.h"
@@ -69,6 +70,7 @@ template <typename F>
 std::string written(F f) {
   const std::string path = testing::scratch() / "out";
   std::FILE* out = std::fopen(path.c_str(), "w");
+  if (out == nullptr) throw std::runtime_error("no scratch file");
   f(out);
   std::fclose(out);
   return read_file(path);

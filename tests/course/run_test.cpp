@@ -65,6 +65,7 @@ TEST(RunMain, OutOfMemoryIsWhatTheMachineLacks) {
 int with_arguments(Options& options, std::vector<std::string> words) {
   words.insert(words.begin(), "program");
   std::vector<char*> argv;
+  argv.reserve(words.size());
   for (std::string& w : words) argv.push_back(w.data());
   return run(static_cast<int>(argv.size()), argv.data(), options);
 }

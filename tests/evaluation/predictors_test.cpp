@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "evaluation/metrics.h"
 #include "evaluation/report.h"
@@ -23,6 +24,11 @@ PricedPrompts split(const std::string& name) {
   return set;
 }
 
+// Not a number where it was not measured: no comparison passes then.
+double mae_of(const std::optional<Metrics>& metrics) {
+  return metrics ? metrics->mae : std::numeric_limits<double>::quiet_NaN();
+}
+
 TEST(Predictors, MedianAndMean) {
   EXPECT_EQ(median_of(std::vector<double>{9.0, 1.0, 4.0}), 4.0);
   EXPECT_EQ(median_of(std::vector<double>{9.0, 1.0, 4.0, 5.0}), 4.5);
@@ -37,8 +43,7 @@ TEST(Predictors, CategoryMeans) {
   const std::vector<std::string> prompts = {"Verity birch desk", "Oakham silk scarf, red",
                                             "Granby pine wardrobe"};
   const auto means = category_means(training, prompts);
-  ASSERT_TRUE(means.has_value());
-  EXPECT_EQ(*means, (std::vector<double>{200.0, 20.0, 140.0}));
+  EXPECT_EQ(means.value_or(std::vector<double>{}), (std::vector<double>{200.0, 20.0, 140.0}));
   const std::vector<std::string> foreign = {"a used car"};
   EXPECT_FALSE(category_means(training, foreign).has_value());
   EXPECT_FALSE(category_means({foreign, {1.0}}, prompts).has_value());
@@ -64,10 +69,10 @@ TEST(Predictors, EquallyNearNeighboursAreAveraged) {
 
 TEST(Predictors, NoiseFloorIsTheRule) {
   const std::vector<std::string> prompts = {"Norvik oak desk", "Norvik oak desk, set of 2"};
-  const auto floor = noise_floor(prompts);
-  ASSERT_TRUE(floor.has_value());
-  EXPECT_EQ((*floor)[0], std::round((*floor)[0]));
-  EXPECT_GT((*floor)[1], (*floor)[0]);
+  const std::vector<double> floor = noise_floor(prompts).value_or(std::vector<double>{});
+  ASSERT_EQ(floor.size(), 2u);
+  EXPECT_EQ(floor[0], std::round(floor[0]));
+  EXPECT_GT(floor[1], floor[0]);
   EXPECT_FALSE(noise_floor(std::vector<std::string>{"a used car"}).has_value());
 }
 
@@ -76,13 +81,13 @@ TEST(Predictors, OnTheEmbeddedItems) {
   Report report;
   add_predictors(report, split("train"), split("test"), 1);
   EXPECT_EQ(report.items, 600);
-  EXPECT_TRUE(is_close(report.mean_predictor->mae, 80.0, 12.0));
-  EXPECT_TRUE(is_close(report.median_predictor->mae, 73.0, 12.0));
-  EXPECT_TRUE(is_close(report.category_mean->mae, 49.0, 8.0));
-  EXPECT_LT(report.nearest_neighbour->mae, report.category_mean->mae);
-  EXPECT_GT(report.nearest_neighbour->mae, 2.0 * report.noise_floor->mae);
-  EXPECT_TRUE(is_close(report.noise_floor->mae, 8.0, 1.5));
-  EXPECT_GT(report.noise_floor->hit_rate, 0.9);
+  EXPECT_TRUE(is_close(mae_of(report.mean_predictor), 80.0, 12.0));
+  EXPECT_TRUE(is_close(mae_of(report.median_predictor), 73.0, 12.0));
+  EXPECT_TRUE(is_close(mae_of(report.category_mean), 49.0, 8.0));
+  EXPECT_LT(mae_of(report.nearest_neighbour), mae_of(report.category_mean));
+  EXPECT_GT(mae_of(report.nearest_neighbour), 2.0 * mae_of(report.noise_floor));
+  EXPECT_TRUE(is_close(mae_of(report.noise_floor), 8.0, 1.5));
+  EXPECT_GT(report.noise_floor.value_or(Metrics{}).hit_rate, 0.9);
   EXPECT_FALSE(report.base.has_value());
 }
 
@@ -92,8 +97,8 @@ TEST(Predictors, ForeignItemsHaveNoCategoryAndNoFloor) {
   add_predictors(report, cars, cars, 1);
   EXPECT_FALSE(report.category_mean.has_value());
   EXPECT_FALSE(report.noise_floor.has_value());
-  EXPECT_EQ(report.nearest_neighbour->mae, 0.0);
-  EXPECT_EQ(report.median_predictor->mae, 400.0);
+  EXPECT_EQ(mae_of(report.nearest_neighbour), 0.0);
+  EXPECT_EQ(mae_of(report.median_predictor), 400.0);
 }
 
 }  // namespace

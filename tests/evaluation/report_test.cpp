@@ -79,8 +79,10 @@ TEST(ReportJson, RandomBaseIsThereOnlyWhereMeasured) {
 
 TEST(ReportJson, WhatIsNotFiniteIsNull) {
   Report report = example();
-  report.base->loss = std::numeric_limits<double>::quiet_NaN();
-  report.base->perplexity = perplexity_of(1e6);
+  Metrics base;
+  base.loss = std::numeric_limits<double>::quiet_NaN();
+  base.perplexity = perplexity_of(1e6);
+  report.base = base;
   const Json json = Json::parse(report_json(report).dump(2), "report.json");
   EXPECT_EQ(json.at("base").find("loss"), nullptr);
   EXPECT_EQ(json.at("base").find("perplexity"), nullptr);

@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
                                       "tensors");
     const qlora::PeftAdapter adapter = qlora::parse_adapter(config, "config", file);
     qlora::check_fits(adapter, base);
-  } catch (const qlora::Error&) {  // refused
+  } catch (const qlora::Error&) {
+    return 0;  // refused
   }
   return 0;
 }

@@ -12,7 +12,8 @@ template <typename F>
 void try_to(F&& read) {
   try {
     read();
-  } catch (const qlora::Error&) {  // refused
+  } catch (const qlora::Error&) {
+    return;  // refused
   }
 }
 

@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   try {
     read_all(
         qlora::SafetensorsFile::parse({reinterpret_cast<const std::byte*>(data), size}, "input"));
-  } catch (const qlora::Error&) {  // refused
+  } catch (const qlora::Error&) {
+    return 0;  // refused
   }
   return 0;
 }

@@ -57,8 +57,8 @@ TEST(EpochOrder, IsAPermutationOfSeedAndEpoch) {
 }
 
 TEST(LengthGroupedOrder, SortsWithinPiecesAndBeginsWithTheLongest) {
-  std::vector<std::int64_t> lengths;
-  for (std::int64_t i = 0; i < 1003; ++i) lengths.push_back(1 + i * 37 % 211);
+  std::vector<std::int64_t> lengths(1003);
+  for (std::size_t i = 0; i < 1003; ++i) lengths[i] = static_cast<std::int64_t>(1 + i * 37 % 211);
   const auto order = length_grouped_order(lengths, 4, 1, 0);
   const auto plain = epoch_order(1003, 1, 0);
   const auto length_at = [&](std::size_t i) { return lengths[static_cast<std::size_t>(order[i])]; };

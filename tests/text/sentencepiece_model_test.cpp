@@ -33,8 +33,11 @@ std::string score(float value) {
   std::memcpy(out.data() + 1, &value, sizeof value);
   return out;
 }
+std::string piece_of(const std::string& text, std::uint64_t type, float s) {
+  return bytes(1, bytes(1, text) + score(s) + number(3, type));
+}
 std::string piece(const std::string& text, Type type = Type::normal, float s = -1.0f) {
-  return bytes(1, bytes(1, text) + score(s) + number(3, static_cast<std::uint64_t>(type)));
+  return piece_of(text, static_cast<std::uint64_t>(type), s);
 }
 
 const std::string kBpe = bytes(2, number(3, 2));
@@ -96,7 +99,7 @@ TEST(SentencePieceModel, RefusesByName) {
   EXPECT_PROBLEM(kSpecial + piece("") + kBpe, "a piece without text");
   EXPECT_PROBLEM(kSpecial + piece("\xFF") + kBpe, "not UTF-8");
   EXPECT_PROBLEM(kSpecial + piece(std::string("a\0", 2)) + kBpe, "zero byte");
-  EXPECT_PROBLEM(kSpecial + piece("a", static_cast<Type>(7)) + kBpe, "unknown type");
+  EXPECT_PROBLEM(kSpecial + piece_of("a", 7, -1.0f) + kBpe, "unknown type");
   EXPECT_PROBLEM(kSpecial + kBpe + bytes(3, bytes(2, "table")), "normalization table");
   EXPECT_PROBLEM(kSpecial + kBpe + bytes(5, bytes(2, "table")), "normalization table");
   EXPECT_PROBLEM(kSpecial + kBpe + bytes(3, number(5, 0)), "escape_whitespaces");

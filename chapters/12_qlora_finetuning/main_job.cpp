@@ -1,0 +1,155 @@
+#include "main_job.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+#include "core/files.h"
+#include "course/provenance.h"
+#include "course/text.h"
+#include "llama/adapters.h"
+#include "support/evaluation.h"
+#include "train.h"
+
+namespace qlora {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Data {
+  Tokenizer tokenizer;
+  EvaluationData train, test;
+  double cap = 0;
+};
+
+Data read_data(const MainJobOptions& o, const std::string& model_folder) {
+  const std::string folder = data_folder() + "/prices/";
+  Data d{Tokenizer::load(model_folder), {}, {}, 0};
+  d.train = read_evaluation_data(folder + "train.jsonl", d.tokenizer);
+  d.test = read_evaluation_data(o.test_data.empty() ? folder + "test.jsonl" : o.test_data,
+                                d.tokenizer);
+  d.cap = answer_cap(d.train.prices);
+  return d;
+}
+
+TrainingArguments arguments_of(const MainJobOptions& o) {
+  TrainingArguments a;
+  a.learning_rate = o.learning_rate;
+  a.lr_scheduler_type = LrScheduler::cosine;
+  a.warmup_steps = 0.03;
+  a.per_device_train_batch_size = o.batch_size;
+  a.max_steps = (o.items + o.batch_size - 1) / o.batch_size;
+  a.group_by_length = true;
+  a.logging_steps = 25;
+  a.save_strategy = SaveStrategy::no;
+  a.seed = static_cast<std::uint64_t>(o.seed);
+  return a;
+}
+
+// Attaches fresh adapters to every linear layer and trains them.
+TrainingResult tune(LlamaModel& model, const MainJobOptions& o, const Data& data,
+                    const std::string& output_dir) {
+  LoraConfig lora;
+  lora.r = o.r;
+  lora.lora_alpha = 2.0 * static_cast<double>(o.r);
+  lora.target_modules = std::string("all-linear");
+  lora.base_model_name_or_path = "tiny-llama";
+  lora.task_type = "CAUSAL_LM";
+  attach_lora(model, lora, static_cast<std::uint64_t>(o.seed));
+  TrainingTask task{model, adapter_parameters(model), data.train.tokenized, {},
+                    data.tokenizer.padding(), arguments_of(o), output_dir, {}};
+  return train_with_progress(task, lora, std::nullopt);
+}
+
+void say_items(const Report& report) {
+  fmt::print("\nFive items of the test set, read aloud:\n");
+  for (const SpokenItem& item : report.spoken) {
+    const std::size_t begin = item.prompt.find("\n\n");
+    const std::size_t end = item.prompt.rfind("\n\n");
+    const std::string description =
+        begin == std::string::npos || end <= begin ? item.prompt
+                                                   : item.prompt.substr(begin + 2, end - begin - 2);
+    fmt::print("  {}\n    price ${:.0f}; base: \"{}\"; tuned: \"{}\"\n", description, item.price,
+               item.base, item.tuned);
+  }
+}
+
+void say_verdict(const Report& r) {
+  const auto below = [](double a, double b) { return 100 * (1 - a / b); };
+  const Metrics& tuned = *r.tuned;
+  fmt::print("\nThe tuned model's mean absolute error is {:.0f} % below always answering the median;\n"
+             "its loss on the answer is {:.0f} % below the base's.\n",
+             below(tuned.mae, r.median_predictor->mae), below(*tuned.loss, *r.base->loss));
+  if (r.category_mean) {
+    fmt::print("Against the mean of the category: {:.0f} % below.\n",
+               below(tuned.mae, r.category_mean->mae));
+  }
+  const double neighbour = r.nearest_neighbour->mae;
+  fmt::print("Nearest neighbour by words: ${:.2f}, which {}.\n", neighbour,
+             neighbour < tuned.mae ? "wins" : "the tuned model beats");
+  if (r.noise_floor) {
+    fmt::print("The noise floor is ${:.2f}: ${:.2f} are left.\n", r.noise_floor->mae,
+               tuned.mae - r.noise_floor->mae);
+  }
+  if (r.random_base) {
+    fmt::print("The same tuning on random weights: ${:.2f}; what the base had learned is worth "
+               "{:.0f} %.\n",
+               r.random_base->mae, below(tuned.mae, r.random_base->mae));
+  }
+}
+
+}  // namespace
+
+int run_main_job(const MainJobOptions& o) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::string folder = o.model.empty() ? data_folder() + "/tiny-llama" : o.model;
+  const auto seed = static_cast<std::uint64_t>(o.seed);
+  fmt::print("{}\n", one_line(provenance()));
+  const LoadOptions nf4{QuantType::nf4, true, false};
+  LlamaModel model = load_model(folder, nf4);
+  const Data data = read_data(o, folder);
+  fmt::print("tiny-llama: {} parameters, decoder in {}; {} training items, {} test items\n",
+             grouped(model.config.parameter_count()), base_format(model),
+             grouped(static_cast<std::int64_t>(data.train.rows.size())), data.test.rows.size());
+
+  Report report;
+  report.seed = seed;
+  report.items = static_cast<std::int64_t>(data.test.rows.size());
+  add_predictors(report, priced_prompts(data.train), priced_prompts(data.test), seed);
+  const auto evaluate = [&](const char* label, const LlamaModel& m) {
+    return evaluate_with_progress(label, m, data.tokenizer, data.test, data.cap, seed);
+  };
+  const ModelEvaluation base = evaluate("base", model);
+  const TrainingResult result = tune(model, o, data, o.output_dir);
+  if (result.stopped_by != 0) return 128 + result.stopped_by;
+  const ModelEvaluation tuned = evaluate("tuned", model);
+  report.base = base.metrics;
+  report.tuned = tuned.metrics;
+  if (o.with_random_base) {
+    LlamaModel random = random_model(model.config, seed);
+    quantize_base(random, QuantType::nf4, true, DType::bf16);
+    tune(random, o, data, (fs::path(o.output_dir) / "random-base").string());
+    report.random_base = evaluate("random", random).metrics;
+  }
+  for (std::size_t i = 0; i < std::min<std::size_t>(5, data.test.rows.size()); ++i) {
+    report.spoken.push_back({data.test.rows[i].prompt, data.test.prices[i], base.completions[i],
+                             tuned.completions[i]});
+  }
+  report.tokens = result.tokens;
+  report.tokens_per_second = static_cast<double>(result.tokens) / result.seconds;
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  add_provenance(report, model, o.command);
+  write_report(report, o.output_dir);
+  if (!o.json.empty()) write_atomically(o.json, report_json(report).dump(2) + "\n");
+  fmt::print("\n{}", report_table(report));
+  say_verdict(report);
+  say_items(report);
+  fmt::print("\n{} tokens at {:.0f} tokens/s; {:.0f} s in all. Written to {}: report.md, report.json, "
+             "loss.svg, the adapter.\n",
+             grouped(report.tokens), report.tokens_per_second, report.seconds, o.output_dir);
+  return 0;
+}
+
+}  // namespace qlora

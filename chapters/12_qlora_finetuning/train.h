@@ -1,0 +1,30 @@
+// Fine-tuning: the verb `train`, and the run that the main job is made of.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "support/model_options.h"
+#include "support/training_options.h"
+#include "training/trainer.h"
+
+namespace qlora {
+
+struct TrainOptions {
+  ModelOptions model;
+  TrainingOptions training;
+  std::string ids, dump_gradients, json;
+};
+
+/// The verb. @return the exit code: 130 or 143 where a signal ended the run
+int run_train(TrainOptions& o, const std::string& command);
+
+/// Trains the adapters of a model with a progress bar, and writes them, trainer_state.json and
+/// loss.svg into task.output_dir.
+TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
+                                   const std::optional<std::string>& resume_from);
+
+/// A checkpoint's and a run's adapter: what PEFT reads.
+void write_adapter_of(const LlamaModel& model, const LoraConfig& lora, const std::string& folder);
+
+}  // namespace qlora

@@ -1,0 +1,41 @@
+// The options of every verb that loads a model.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "course/options.h"
+#include "llama/load.h"
+
+namespace qlora {
+
+struct ModelOptions {
+  std::string model;                  ///< a Hugging Face folder
+  std::string random_model;           ///< or the name of a shape, with random weights
+  std::vector<std::string> adapters;  ///< PEFT folders
+  std::string quantize;               ///< nf4, fp4, none; empty: as the folder is
+  bool double_quant = false;
+  std::string compute_dtype = "float32";
+  std::string device = "auto";
+  bool bf16 = false, fp16 = false;
+};
+
+/// Declares --model, --random-model, --quantize, --double-quant, --bnb-4bit-compute-dtype,
+/// --device, --bf16 and --fp16.
+void add_model_options(Options& verb, ModelOptions& o);
+
+/// Declares --adapter, which may be given several times.
+void add_adapter_option(Options& verb, ModelOptions& o);
+
+/// Loads the model, and puts the adapters on it. Says in one line where arithmetic that was asked
+/// for is not what this processor computes in.
+/// @throws UsageError, BadInput, MachineLacks
+LlamaModel load(const ModelOptions& o);
+
+/// "nf4 with double quantization", "float32", …: what the base's linear layers are held in.
+std::string base_format(const LlamaModel& model);
+
+/// Where the embedded data lie.
+std::string data_folder();
+
+}  // namespace qlora

@@ -1,0 +1,114 @@
+#include "support/training_options.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "core/error.h"
+
+namespace qlora {
+namespace {
+
+void add_run_options(Options& verb, TrainingOptions& o) {
+  TrainingArguments& a = o.arguments;
+  verb.add("--learning-rate", a.learning_rate, "at its peak");
+  verb.add("--lr-scheduler-type", o.lr_scheduler_type, "how the rate changes")
+      .choices({"linear", "cosine", "constant", "constant_with_warmup"});
+  verb.add("--warmup-steps", a.warmup_steps, "steps of warm-up; below 1 a share of all steps");
+  verb.add("--warmup-ratio", o.warmup_ratio, "the older name of a share");
+  verb.add("--per-device-train-batch-size", a.per_device_train_batch_size, "rows a micro-batch");
+  verb.add("--per-device-eval-batch-size", a.per_device_eval_batch_size, "rows of an evaluation");
+  verb.add("--gradient-accumulation-steps", a.gradient_accumulation_steps, "micro-batches a step");
+  verb.add("--num-train-epochs", a.num_train_epochs, "passes over the data");
+  verb.add("--max-steps", a.max_steps, "optimizer steps; wins over epochs");
+  verb.add("--weight-decay", a.weight_decay, "decoupled, as in AdamW");
+  verb.add("--adam-beta1", a.adam_beta1, "of the first moment");
+  verb.add("--adam-beta2", a.adam_beta2, "of the second moment");
+  verb.add("--adam-epsilon", a.adam_epsilon, "beside the root of the second moment");
+  verb.add("--max-grad-norm", a.max_grad_norm, "gradients are clipped to it; 0: not");
+  verb.add("--gradient-checkpointing", a.gradient_checkpointing, "keep layer inputs alone");
+  verb.add("--group-by-length", a.group_by_length, "rows of like length together");
+  verb.add("--logging-steps", a.logging_steps, "steps between entries of log_history");
+  verb.add("--eval-steps", a.eval_steps, "steps between evaluations; 0: none");
+  verb.add("--save-strategy", o.save_strategy, "when to write checkpoints")
+      .choices({"no", "steps", "epoch"});
+  verb.add("--save-steps", a.save_steps, "steps between checkpoints");
+  verb.add("--save-total-limit", a.save_total_limit, "newest checkpoints to keep; 0: all");
+  verb.add("--load-best-model-at-end", a.load_best_model_at_end, "by eval_loss");
+  verb.add("--seed", o.seed, "of the order of rows, of A and of dropout").at_least(0);
+  verb.add("--optim", o.optim, "the optimizer")
+      .choices({"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit", "adamw_8bit"});
+}
+
+void add_lora_options(Options& verb, TrainingOptions& o) {
+  verb.add("--r", o.lora.r, "rank of the adapters").alias("--lora-r");
+  verb.add("--lora-alpha", o.lora.lora_alpha, "their scale is lora_alpha / r");
+  verb.add("--lora-dropout", o.lora.lora_dropout, "on the input of A");
+  verb.add("--target-modules", o.target_modules,
+           "a comma list, all-linear, or a regular expression for whole names")
+      .comma_separated();
+  verb.add("--use-rslora", o.lora.use_rslora, "scale by lora_alpha / sqrt(r)");
+  verb.add("--use-dora", o.lora.use_dora, "weight-decomposed adapters");
+}
+
+// A word with none of the signs of a regular expression is a list of names.
+bool is_list(const std::string& text) {
+  return text.find_first_of("\\.*+?()[]{}|^$") == std::string::npos;
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> words;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
+}  // namespace
+
+void add_training_options(Options& verb, TrainingOptions& o) {
+  verb.add("--data", o.data, "JSONL to train on").value_name("FILE");
+  verb.add("--eval-data", o.eval_data, "JSONL for --eval-steps").value_name("FILE");
+  verb.add("--output-dir", o.output_dir, "default: a folder in runs/").value_name("DIR");
+  verb.add("--max-length", o.max_length, "rows are cut to so many tokens").at_least(2);
+  verb.add("--resume-from-checkpoint", o.resume_from_checkpoint,
+           "a checkpoint folder, or true for the newest in --output-dir");
+  add_run_options(verb, o);
+  add_lora_options(verb, o);
+  verb.unsupported("--packing", "rows are padded; packing is not supported yet");
+  verb.unsupported("--label-smoothing-factor", "labels are not smoothed");
+  verb.unsupported("--report-to", "results are written to files only");
+  verb.unsupported("--push-to-hub", "nothing is sent anywhere");
+  verb.unsupported("--deepspeed", "one process trains on one device");
+  verb.unsupported("--fsdp", "one process trains on one device");
+  verb.add_config();
+}
+
+void settle(TrainingOptions& o) {
+  TrainingArguments& a = o.arguments;
+  a.lr_scheduler_type = lr_scheduler_from(o.lr_scheduler_type);
+  a.save_strategy = save_strategy_from(o.save_strategy);
+  a.seed = static_cast<std::uint64_t>(o.seed);
+  if (o.warmup_ratio && a.warmup_steps == 0) {
+    if (!(*o.warmup_ratio >= 0 && *o.warmup_ratio < 1)) {
+      throw UsageError("--warmup-ratio must be at least 0 and below 1");
+    }
+    a.warmup_steps = *o.warmup_ratio;
+  }
+  if (is_list(o.target_modules) && o.target_modules != "all-linear") {
+    o.lora.target_modules = split(o.target_modules);
+  } else {
+    o.lora.target_modules = o.target_modules;
+  }
+  if (o.optim == "paged_adamw_32bit") {
+    fmt::print(stderr, "paged_adamw_32bit is the plain AdamW here: nothing needs paging\n");
+  }
+  if (o.optim == "adamw_8bit") throw UsageError("--optim adamw_8bit is not supported yet");
+  validate(a);
+  validate(o.lora);
+}
+
+}  // namespace qlora

@@ -1,0 +1,36 @@
+// The options of a fine-tuning run: TrainingArguments and LoraConfig under their own names.
+#pragma once
+
+#include <string>
+
+#include "course/options.h"
+#include "lora/config.h"
+#include "training/arguments.h"
+
+namespace qlora {
+
+struct TrainingOptions {
+  TrainingArguments arguments;
+  LoraConfig lora;
+  std::string data;
+  std::string eval_data;
+  std::string output_dir;
+  std::int64_t max_length = 1024;
+  std::string resume_from_checkpoint;
+  // As they are typed; taken() puts them into the structures above.
+  std::string lr_scheduler_type = "linear";
+  std::string save_strategy = "steps";
+  std::string target_modules = "q_proj,v_proj";
+  std::string optim = "adamw_torch";
+  std::int64_t seed = 42;
+  std::optional<double> warmup_ratio;
+};
+
+/// Declares the options, those that are known and not supported among them, and --config.
+void add_training_options(Options& verb, TrainingOptions& o);
+
+/// Turns words into settings, once the command line is read, and says in one line what is replaced
+/// by something else. @throws UsageError
+void settle(TrainingOptions& o);
+
+}  // namespace qlora
