@@ -1,7 +1,7 @@
 # Doxygen's input filter: declarations that follow each other without a blank line share the comment
-# above the first of them. It marks such a run as a group, on the lines that are there, so that
-# warnings name the right ones; DISTRIBUTE_GROUP_DOC does the rest. What has no comment above its run
-# stays undocumented.
+# above the first of them, and so do the names of one declaration ("int a, b;"). It marks such a run
+# as a group, on the lines that are there, so that warnings name the right ones; DISTRIBUTE_GROUP_DOC
+# does the rest. What has no comment above its run stays undocumented.
 
 function flush_run(    i) {
   if (declarations > 1) {
@@ -25,6 +25,10 @@ ends_run { flush_run(); print; next }
 {
   run[++lines] = $0
   depth += gsub(/{/, "{", code) - gsub(/}/, "}", code)
-  if (depth == 0 && code ~ /[;}] *$/) ++declarations
+  if (depth == 0 && code ~ /[;}] *$/) {
+    ++declarations
+    while (gsub(/<[^<>]*>|{[^{}]*}/, "", code)) continue
+    if (code !~ /\(/) declarations += gsub(/,/, "", code)
+  }
 }
 END { flush_run() }

@@ -9,15 +9,15 @@ namespace qlora {
 
 /// The command lines of both verbs.
 struct ConversionOptions {
-  std::optional<std::string> input;  ///< a file, or else
-  std::optional<std::string> model;  ///< a folder
-  std::string output;
-  std::string type = "nf4";
-  std::int64_t blocksize = 64;
-  bool double_quant = false;
-  std::string compute_dtype = "float32";
-  std::optional<std::string> dtype;
-  std::optional<std::string> json;
+  std::optional<std::string> input;       ///< a file, or else
+  std::optional<std::string> model;       ///< a folder
+  std::string output;                     ///< the file or folder to write
+  std::string type = "nf4";               ///< or "fp4"
+  std::int64_t blocksize = 64;            ///< values that share a scale
+  bool double_quant = false;              ///< quantize the scales in their turn
+  std::string compute_dtype = "float32";  ///< noted in config.json
+  std::optional<std::string> dtype;       ///< of what is restored; none: what each was made from
+  std::optional<std::string> json;        ///< where the summary goes
 };
 
 /// @throws UsageError on options that contradict each other, BadInput on what is read or written

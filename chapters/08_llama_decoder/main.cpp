@@ -4,7 +4,8 @@
 
 int main(int argc, char** argv) {
   using namespace qlora;
-  Options options("ch08_llama_decoder", "The Llama 3.2 decoder: logits and text of any such folder.");
+  Options options("ch08_llama_decoder",
+                  "The Llama 3.2 decoder: logits and text of any such folder.");
   options.action([] {
     InspectOptions o;
     o.model.model = data_folder() + "/tiny-llama";
@@ -19,7 +20,9 @@ int main(int argc, char** argv) {
   Options& logits = options.verb("logits", "Logits, and the loss, of rows of token ids.");
   add_model_options(logits, l.model);
   add_adapter_option(logits, l.model);
-  logits.add("--ids", l.ids, "JSON with input_ids, attention_mask, labels").required().value_name("FILE");
+  logits.add("--ids", l.ids, "JSON with input_ids, attention_mask, labels")
+      .required()
+      .value_name("FILE");
   logits.add("--output", l.output, "safetensors to write").required().value_name("FILE");
   logits.add("--dtype", l.dtype, "arithmetic").choices({"float32", "bfloat16", "float16"});
   logits.add("--hidden-states", l.hidden_states, "write hidden_states.0 … L too");
@@ -35,7 +38,8 @@ int main(int argc, char** argv) {
   add_adapter_option(generate, g.model);
   generate.add("--prompt", g.prompt, "the text to go on with").required().value_name("TEXT");
   generate.add("--max-new-tokens", g.max_new_tokens, "tokens at most").at_least(1);
-  generate.add("--temperature", g.sampling.temperature, "0: always the most likely token").at_least(0);
+  generate.add("--temperature", g.sampling.temperature, "0: always the most likely token")
+      .at_least(0);
   generate.add("--top-k", g.sampling.top_k, "of the k most likely tokens; 0: of all").at_least(0);
   generate.add("--top-p", g.sampling.top_p, "of the most likely tokens with this mass").at_least(0);
   generate.add("--seed", g.seed, "of the draws").at_least(0);

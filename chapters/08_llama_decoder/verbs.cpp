@@ -30,9 +30,9 @@ void run_logits(const LogitsOptions& o) {
   const Batch batch = read_ids(o.ids, static_cast<std::int32_t>(c.vocab_size));
   const std::int64_t B = batch.input_ids.dim(0), T = batch.input_ids.dim(1);
   if (T > c.max_position_embeddings) {
-    throw BadInput(o.ids, "input_ids",
-                   fmt::format("rows of {} ids, the model has {} positions", T,
-                               c.max_position_embeddings));
+    throw BadInput(
+        o.ids, "input_ids",
+        fmt::format("rows of {} ids, the model has {} positions", T, c.max_position_embeddings));
   }
   model.reserve_positions(T);
   Arena arena;
@@ -102,9 +102,7 @@ void run_inspect(const InspectOptions& o) {
   const LlamaModel model = load(o.model);
   const LlamaConfig& c = model.config;
   Table shape({"", "value"}, "lr");
-  const auto add = [&](const char* name, std::int64_t value) {
-    shape.add({name, grouped(value)});
-  };
+  const auto add = [&](const char* name, std::int64_t value) { shape.add({name, grouped(value)}); };
   add("hidden_size C", c.hidden_size);
   add("num_hidden_layers L", c.num_hidden_layers);
   add("num_attention_heads H", c.num_attention_heads);

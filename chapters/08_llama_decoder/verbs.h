@@ -8,24 +8,30 @@
 
 namespace qlora {
 
+/// The command line of `logits`.
 struct LogitsOptions {
-  ModelOptions model;
-  std::string ids, output, json;
-  std::string dtype = "float32";
-  bool hidden_states = false;
+  ModelOptions model;             ///< with its adapters
+  std::string ids;                ///< JSON with input_ids, and perhaps attention_mask and labels
+  std::string output;             ///< a safetensors file
+  std::string json;               ///< where the summary goes
+  std::string dtype = "float32";  ///< of the arithmetic; or "float64"
+  bool hidden_states = false;     ///< write those of every layer too
 };
 
+/// The command line of `generate`.
 struct GenerateOptions {
-  ModelOptions model;
-  std::string prompt, json;
-  std::int64_t max_new_tokens = 64;
-  Sampling sampling;
-  std::int64_t seed = 0;
+  ModelOptions model;                ///< with its adapters
+  std::string prompt;                ///< tokenized with BOS
+  std::string json;                  ///< where ids and text go
+  std::int64_t max_new_tokens = 64;  ///< fewer where an EOS comes
+  Sampling sampling;                 ///< its seed is the next member
+  std::int64_t seed = 0;             ///< of sampling
 };
 
+/// The command line of `inspect`.
 struct InspectOptions {
-  ModelOptions model;
-  std::string json;
+  ModelOptions model;  ///< with its adapters
+  std::string json;    ///< where the figures go
 };
 
 /// Writes logits (B,T,V) F32, with labels the loss, and hidden_states.K where asked for.

@@ -11,15 +11,18 @@ int main(int argc, char** argv) {
                   "QLoRA fine-tuning. Without a verb: the embedded model learns prices.");
   MainJobOptions m;
   m.command = command;
-  options.add("--output-dir", m.output_dir, "where report, figure and adapter go").value_name("DIR");
-  options.add("--test-data", m.test_data, "other test items (ch14_evaluation items)").value_name("FILE");
+  options.add("--output-dir", m.output_dir, "where report, figure and adapter go")
+      .value_name("DIR");
+  options.add("--test-data", m.test_data, "other test items (ch14_evaluation items)")
+      .value_name("FILE");
   options.add("--model", m.model, "another base; default: the embedded one").value_name("DIR");
   options.add("--seed", m.seed, "of the order of items, of A and of the intervals").at_least(0);
   options.add("--items", m.items, "training items to see").at_least(1);
   options.add("--learning-rate", m.learning_rate, "at its peak");
   options.add("--r", m.r, "rank of the adapters").at_least(1);
   options.add("--batch-size", m.batch_size, "items a step").at_least(1);
-  options.add("--with-random-base", m.with_random_base, "the same tuning on random weights beside it");
+  options.add("--with-random-base", m.with_random_base,
+              "the same tuning on random weights beside it");
   options.add("--json", m.json, "write report.json there too").value_name("FILE");
   options.action([&] { return run_main_job(m); });
 
@@ -29,7 +32,8 @@ int main(int argc, char** argv) {
   add_adapter_option(train, t.model);
   add_training_options(train, t.training);
   train.add("--ids", t.ids, "token ids instead of data, for --dump-gradients").value_name("FILE");
-  train.add("--dump-gradients", t.dump_gradients, "write one pass's loss and gradients").value_name("FILE");
+  train.add("--dump-gradients", t.dump_gradients, "write one pass's loss and gradients")
+      .value_name("FILE");
   train.add("--json", t.json, "write the results there").value_name("FILE");
   train.action([&] { return run_train(t, command); });
   return run(argc, argv, options);

@@ -28,8 +28,8 @@ Data read_data(const MainJobOptions& o, const std::string& model_folder) {
   const std::string folder = data_folder() + "/prices/";
   Data d{Tokenizer::load(model_folder), {}, {}, 0};
   d.train = read_evaluation_data(folder + "train.jsonl", d.tokenizer);
-  d.test = read_evaluation_data(o.test_data.empty() ? folder + "test.jsonl" : o.test_data,
-                                d.tokenizer);
+  d.test =
+      read_evaluation_data(o.test_data.empty() ? folder + "test.jsonl" : o.test_data, d.tokenizer);
   d.cap = answer_cap(d.train.prices);
   return d;
 }
@@ -58,8 +58,14 @@ TrainingResult tune(LlamaModel& model, const MainJobOptions& o, const Data& data
   lora.base_model_name_or_path = "tiny-llama";
   lora.task_type = "CAUSAL_LM";
   attach_lora(model, lora, static_cast<std::uint64_t>(o.seed));
-  TrainingTask task{model, adapter_parameters(model), data.train.tokenized, {},
-                    data.tokenizer.padding(), arguments_of(o), output_dir, {}};
+  TrainingTask task{model,
+                    adapter_parameters(model),
+                    data.train.tokenized,
+                    {},
+                    data.tokenizer.padding(),
+                    arguments_of(o),
+                    output_dir,
+                    {}};
   return train_with_progress(task, lora, std::nullopt);
 }
 
@@ -68,9 +74,9 @@ void say_items(const Report& report) {
   for (const SpokenItem& item : report.spoken) {
     const std::size_t begin = item.prompt.find("\n\n");
     const std::size_t end = item.prompt.rfind("\n\n");
-    const std::string description =
-        begin == std::string::npos || end <= begin ? item.prompt
-                                                   : item.prompt.substr(begin + 2, end - begin - 2);
+    const std::string description = begin == std::string::npos || end <= begin
+                                        ? item.prompt
+                                        : item.prompt.substr(begin + 2, end - begin - 2);
     fmt::print("  {}\n    price ${:.0f}; base: \"{}\"; tuned: \"{}\"\n", description, item.price,
                item.base, item.tuned);
   }
@@ -79,9 +85,10 @@ void say_items(const Report& report) {
 void say_verdict(const Report& r) {
   const auto below = [](double a, double b) { return 100 * (1 - a / b); };
   const Metrics& tuned = *r.tuned;
-  fmt::print("\nThe tuned model's mean absolute error is {:.0f} % below always answering the median;\n"
-             "its loss on the answer is {:.0f} % below the base's.\n",
-             below(tuned.mae, r.median_predictor->mae), below(*tuned.loss, *r.base->loss));
+  fmt::print(
+      "\nThe tuned model's mean absolute error is {:.0f} % below always answering the median;\n"
+      "its loss on the answer is {:.0f} % below the base's.\n",
+      below(tuned.mae, r.median_predictor->mae), below(*tuned.loss, *r.base->loss));
   if (r.category_mean) {
     fmt::print("Against the mean of the category: {:.0f} % below.\n",
                below(tuned.mae, r.category_mean->mae));
@@ -94,9 +101,10 @@ void say_verdict(const Report& r) {
                tuned.mae - r.noise_floor->mae);
   }
   if (r.random_base) {
-    fmt::print("The same tuning on random weights: ${:.2f}; what the base had learned is worth "
-               "{:.0f} %.\n",
-               r.random_base->mae, below(tuned.mae, r.random_base->mae));
+    fmt::print(
+        "The same tuning on random weights: ${:.2f}; what the base had learned is worth "
+        "{:.0f} %.\n",
+        r.random_base->mae, below(tuned.mae, r.random_base->mae));
   }
 }
 
@@ -134,8 +142,8 @@ int run_main_job(const MainJobOptions& o) {
     report.random_base = evaluate("random", random).metrics;
   }
   for (std::size_t i = 0; i < std::min<std::size_t>(5, data.test.rows.size()); ++i) {
-    report.spoken.push_back({data.test.rows[i].prompt, data.test.prices[i], base.completions[i],
-                             tuned.completions[i]});
+    report.spoken.push_back(
+        {data.test.rows[i].prompt, data.test.prices[i], base.completions[i], tuned.completions[i]});
   }
   report.tokens = result.tokens;
   report.tokens_per_second = static_cast<double>(result.tokens) / result.seconds;
@@ -146,9 +154,10 @@ int run_main_job(const MainJobOptions& o) {
   fmt::print("\n{}", report_table(report));
   say_verdict(report);
   say_items(report);
-  fmt::print("\n{} tokens at {:.0f} tokens/s; {:.0f} s in all. Written to {}: report.md, report.json, "
-             "loss.svg, the adapter.\n",
-             grouped(report.tokens), report.tokens_per_second, report.seconds, o.output_dir);
+  fmt::print(
+      "\n{} tokens at {:.0f} tokens/s; {:.0f} s in all. Written to {}: report.md, report.json, "
+      "loss.svg, the adapter.\n",
+      grouped(report.tokens), report.tokens_per_second, report.seconds, o.output_dir);
   return 0;
 }
 

@@ -6,18 +6,19 @@
 
 namespace qlora {
 
+/// The command line of the main job.
 struct MainJobOptions {
-  std::string output_dir = "runs/main-job";
-  std::string test_data;
-  std::string model;  ///< default: the embedded one
-  std::int64_t seed = 42;
-  std::int64_t items = 24000;  ///< training items seen
-  double learning_rate = 2e-3;
-  std::int64_t r = 32;
-  std::int64_t batch_size = 16;
-  bool with_random_base = false;
-  std::string json;
-  std::string command;
+  std::string output_dir = "runs/main-job";  ///< of report, figure and adapter
+  std::string test_data;                     ///< other test items; default: the embedded ones
+  std::string model;                         ///< default: the embedded one
+  std::int64_t seed = 42;                    ///< of the order of items, of A and of the intervals
+  std::int64_t items = 24000;                ///< training items seen
+  double learning_rate = 2e-3;               ///< at its peak
+  std::int64_t r = 32;                       ///< rank
+  std::int64_t batch_size = 16;              ///< items a step
+  bool with_random_base = false;             ///< tune random weights too, for comparison
+  std::string json;                          ///< where report.json goes a second time
+  std::string command;                       ///< for the report
 };
 
 /// Base evaluated, trained, tuned evaluated; the report printed and written. @return exit code

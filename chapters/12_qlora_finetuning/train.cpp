@@ -31,7 +31,8 @@ void note_signal(int signal) {
 
 void write_loss_figure(const std::string& path, const std::vector<double>& losses,
                        const Json& log_history) {
-  LineChart chart{"Training loss", "optimizer step", "cross-entropy (nats a token)", false, false, {}};
+  LineChart chart{
+      "Training loss", "optimizer step", "cross-entropy (nats a token)", false, false, {}};
   Series train{"each step", {}, {}, false, false}, eval{"evaluation", {}, {}, true, false};
   for (std::size_t i = 0; i < losses.size(); ++i) {
     train.x.push_back(static_cast<double>(i + 1));
@@ -64,8 +65,9 @@ void check_ids(const TokenizedDataset& data, const LlamaConfig& config, const st
   for (const TokenizedExample& e : data.examples) {
     for (std::int32_t id : e.input_ids) {
       if (id >= config.vocab_size) {
-        throw BadInput(path, "", fmt::format("the tokenizer gives id {}, the model has {}", id,
-                                             config.vocab_size));
+        throw BadInput(
+            path, "",
+            fmt::format("the tokenizer gives id {}, the model has {}", id, config.vocab_size));
       }
     }
   }
@@ -166,8 +168,9 @@ int run_train(TrainOptions& o, const std::string& command) {
   std::int64_t trainable = 0;
   for (const Parameter& p : parameters) trainable += p.value.numel();
   fmt::print("base: {}; {} trainable parameters\n", base_format(model), grouped(trainable));
-  TrainingTask task{model,       parameters,  data.examples, eval.examples, tokenizer.padding(),
-                    t.arguments, t.output_dir, {}};
+  TrainingTask task{
+      model,        parameters, data.examples, eval.examples, tokenizer.padding(), t.arguments,
+      t.output_dir, {}};
   const TrainingResult result = train_with_progress(task, t.lora, checkpoint_to_resume(t));
   if (result.stopped_by != 0) {
     fmt::print(stderr, "stopped after step {}; to go on: {} --resume-from-checkpoint {}\n",

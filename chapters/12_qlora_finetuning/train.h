@@ -10,10 +10,13 @@
 
 namespace qlora {
 
+/// The command line of `train`.
 struct TrainOptions {
-  ModelOptions model;
-  TrainingOptions training;
-  std::string ids, dump_gradients, json;
+  ModelOptions model;          ///< the base, without adapters
+  TrainingOptions training;    ///< what `train` shares with other verbs
+  std::string ids;             ///< a batch as JSON: one pass over it instead of a run
+  std::string dump_gradients;  ///< the safetensors file for that pass
+  std::string json;            ///< where the result goes
 };
 
 /// The verb. @return the exit code: 130 or 143 where a signal ended the run

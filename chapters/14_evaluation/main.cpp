@@ -1,19 +1,28 @@
 // Chapter 14: evaluation. `evaluate` compares base and tuned model, `items` draws price items.
 #include "course/run.h"
+#include "lesson.h"
 #include "verbs.h"
 
 int main(int argc, char** argv) {
   using namespace qlora;
-  Options options("ch14_evaluation", "How good a tuned model is, beside its base and trivial answers.");
+  Options options("ch14_evaluation",
+                  "How good a tuned model is, beside its base and trivial answers.");
+
+  options.action([] { print_yardsticks(); });
 
   EvaluateOptions e;
   for (int i = 0; i < argc; ++i) e.command += (i > 0 ? " " : "") + std::string(argv[i]);
-  Options& evaluate = options.verb("evaluate", "Loss, error and hit rate on a data set with prices.");
+  Options& evaluate =
+      options.verb("evaluate", "Loss, error and hit rate on a data set with prices.");
   add_model_options(evaluate, e.model);
   add_adapter_option(evaluate, e.model);
-  evaluate.add("--data", e.data, "JSONL of prompts and priced completions").required().value_name("FILE");
+  evaluate.add("--data", e.data, "JSONL of prompts and priced completions")
+      .required()
+      .value_name("FILE");
   evaluate.add("--train-data", e.train_data, "what the trivial predictors know").value_name("FILE");
-  evaluate.add("--report", e.report, "folder for report.json and report.md").required().value_name("DIR");
+  evaluate.add("--report", e.report, "folder for report.json and report.md")
+      .required()
+      .value_name("DIR");
   evaluate.add("--seed", e.seed, "of the confidence intervals").at_least(0);
   evaluate.add("--json", e.json, "write report.json there too").value_name("FILE");
   evaluate.action([&] { run_evaluate(e); });

@@ -5,8 +5,8 @@
 #include <chrono>
 #include <filesystem>
 
-#include "core/files.h"
 #include "checkpoint/peft_adapter.h"
+#include "core/files.h"
 #include "llama/adapters.h"
 #include "support/evaluation.h"
 #include "text/prices.h"
@@ -50,7 +50,8 @@ void run_evaluate(const EvaluateOptions& o) {
     speak(report, data, base, nullptr);
   } else {
     for (const std::string& folder : o.model.adapters) attach_lora(model, read_adapter(folder));
-    const ModelEvaluation tuned = evaluate_with_progress("tuned", model, tokenizer, data, cap, seed);
+    const ModelEvaluation tuned =
+        evaluate_with_progress("tuned", model, tokenizer, data, cap, seed);
     report.tuned = tuned.metrics;
     speak(report, data, base, &tuned);
   }
@@ -70,7 +71,8 @@ void run_items(const ItemsOptions& o) {
     }
   }
   std::string text;
-  for (const PriceItem& item : draw_price_items(static_cast<std::uint64_t>(o.seed), o.count, taken)) {
+  for (const PriceItem& item :
+       draw_price_items(static_cast<std::uint64_t>(o.seed), o.count, taken)) {
     text += price_row(item) + "\n";
   }
   write_atomically(o.output, text);

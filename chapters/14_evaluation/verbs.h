@@ -7,16 +7,22 @@
 
 namespace qlora {
 
+/// The command line of `evaluate`.
 struct EvaluateOptions {
-  ModelOptions model;
-  std::string data, train_data, report, json, command;
-  std::int64_t seed = 0;
+  ModelOptions model;      ///< with adapters, the tuned model is measured too
+  std::string data;        ///< the test items
+  std::string train_data;  ///< the training items, for the trivial predictors
+  std::string report;      ///< folder of report.json and report.md
+  std::string json;        ///< where report.json goes a second time
+  std::string command;     ///< for the report
+  std::int64_t seed = 0;   ///< of the intervals
 };
 
+/// The command line of `items`.
 struct ItemsOptions {
-  std::int64_t seed = 0;
-  std::int64_t count = 0;
-  std::string output;
+  std::int64_t seed = 0;   ///< of the draw
+  std::int64_t count = 0;  ///< items to write
+  std::string output;      ///< a JSONL file
 };
 
 /// Evaluates the base, and with adapters the tuned model, and writes the report.

@@ -5,6 +5,8 @@ int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch17_full_finetuning_and_many_gpus",
                   "Training every weight: how the embedded model was made.");
+  options.action([] { print_model_card(); });
+
   PretrainOptions o;
   Options& verb = options.verb("pretrain", "Pre-trains the embedded model from Debian's texts.");
   verb.add("--output-dir", o.output_dir, "the model folder to write").required().value_name("DIR");

@@ -77,8 +77,12 @@ void write_loss_figure(const std::string& path, const Json& log_history) {
       loss.y.push_back(value->as_number());
     }
   }
-  write_svg(path, LineChart{"Pre-training loss", "optimizer step", "cross-entropy (nats a token)",
-                            false, false, {loss}});
+  write_svg(path, LineChart{"Pre-training loss",
+                            "optimizer step",
+                            "cross-entropy (nats a token)",
+                            false,
+                            false,
+                            {loss}});
 }
 
 }  // namespace
@@ -97,8 +101,13 @@ int pretrain(const PretrainOptions& o) {
 
   LlamaModel model = random_model(tiny_llama_config(tokenizer), o.seed);
   fmt::print("model: {} parameters\n", model.config.parameter_count());
-  TrainingTask task{model,  enable_full_training(model), blocks.train, {},
-                    tokenizer.padding(), arguments_of(o),             o.output_dir + "/checkpoints",
+  TrainingTask task{model,
+                    enable_full_training(model),
+                    blocks.train,
+                    {},
+                    tokenizer.padding(),
+                    arguments_of(o),
+                    o.output_dir + "/checkpoints",
                     [&](const std::string& folder) { save_model(folder, model, DType::f32); }};
   std::optional<std::string> checkpoint;
   if (o.resume) checkpoint = newest_checkpoint(task.output_dir);
@@ -123,7 +132,8 @@ int pretrain(const PretrainOptions& o) {
   report["tokens_seen"] = result.tokens;
   report["seconds"] = result.seconds;
   report["tokens_per_second"] = static_cast<double>(result.tokens) / result.seconds;
-  report["train_loss_of_the_last_100_steps"] = result.state.log_history.as_array().rbegin()[1].at("loss");
+  report["train_loss_of_the_last_100_steps"] =
+      result.state.log_history.as_array().rbegin()[1].at("loss");
   report["held_out_loss"] = held_out;
   report["provenance"] = json(provenance());
   report["log_history"] = result.state.log_history;

@@ -9,20 +9,25 @@
 
 namespace qlora {
 
+/// The command line of `pretrain`.
 struct PretrainOptions {
-  std::string output_dir;
-  CorpusSources sources;
-  bool train_tokenizer = false;  ///< else the folder's own tokenizer.model is used
-  std::int64_t max_steps = 6000;
-  std::int64_t batch_size = 32;
-  std::int64_t block_length = 128;
-  double learning_rate = 3e-3;
-  std::int64_t save_steps = 500;
-  std::uint64_t seed = 1;
-  bool resume = false;
+  std::string output_dir;           ///< the model folder to write
+  CorpusSources sources;            ///< of the text
+  bool train_tokenizer = false;     ///< else the folder's own tokenizer.model is used
+  std::int64_t max_steps = 6000;    ///< optimizer steps
+  std::int64_t batch_size = 32;     ///< blocks a step
+  std::int64_t block_length = 128;  ///< tokens of a block; documents run on from one into the next
+  double learning_rate = 3e-3;      ///< at its peak
+  std::int64_t save_steps = 500;    ///< steps between checkpoints
+  std::uint64_t seed = 1;           ///< of the weights and of the order of blocks
+  bool resume = false;              ///< go on from the newest checkpoint in output_dir
 };
 
-/// Builds the text, trains all weights on it, and writes a model folder with its log. @return exit code
+/// Builds the text, trains all weights on it, and writes a model folder with its log.
+/// @return the exit code
 int pretrain(const PretrainOptions& options);
+
+/// Prints how the embedded model was made, from the log beside it.
+void print_model_card();
 
 }  // namespace qlora

@@ -27,8 +27,8 @@ ModelEvaluation evaluate_with_progress(const std::string& label, const LlamaMode
   const ModelEvaluation out = evaluate_model(model, tokenizer, data, cap, seed,
                                              [&](std::int64_t done) { progress.update(done); });
   progress.update(static_cast<std::int64_t>(data.rows.size()));
-  progress.finish(fmt::format("loss {:.3f}, mean absolute error ${:.2f}", *out.metrics.loss,
-                              out.metrics.mae));
+  progress.finish(
+      fmt::format("loss {:.3f}, mean absolute error ${:.2f}", *out.metrics.loss, out.metrics.mae));
   return out;
 }
 
@@ -57,7 +57,7 @@ std::string report_table(const Report& r) {
   add("base", r.base);
   add("tuned", r.tuned);
   add("the same tuning on random weights", r.random_base);
-  table.rule();
+  if (r.base) table.rule();
   add("always the median", r.median_predictor);
   add("always the mean", r.mean_predictor);
   add("mean of the category", r.category_mean);

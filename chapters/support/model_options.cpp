@@ -12,11 +12,13 @@ namespace {
 
 void check_device(const ModelOptions& o) {
   if (o.device == "cuda") {
-    throw MachineLacks("--device cuda needs the CUDA back end, which this build does not have; "
-                       "--device cpu works");
+    throw MachineLacks(
+        "--device cuda needs the CUDA back end, which this build does not have; "
+        "--device cpu works");
   }
   const bool low = o.bf16 || o.fp16 || o.compute_dtype != "float32";
-  if (low) fmt::print(stderr, "on the CPU arithmetic is float32; 16-bit weights are widened exactly\n");
+  if (low)
+    fmt::print(stderr, "on the CPU arithmetic is float32; 16-bit weights are widened exactly\n");
 }
 
 LoadOptions load_options(const ModelOptions& o) {
@@ -75,6 +77,8 @@ std::string base_format(const LlamaModel& model) {
          (first.quantized->nested() ? " with double quantization" : "");
 }
 
-std::string data_folder() { return QLORA_DATA_DIR; }
+std::string data_folder() {
+  return QLORA_DATA_DIR;
+}
 
 }  // namespace qlora

@@ -9,14 +9,17 @@
 
 namespace qlora {
 
+/// Which model, in which storage, with which adapters.
 struct ModelOptions {
-  std::string model;                  ///< a Hugging Face folder
-  std::string random_model;           ///< or the name of a shape, with random weights
-  std::vector<std::string> adapters;  ///< PEFT folders
-  std::string quantize;               ///< nf4, fp4, none; empty: as the folder is
-  bool double_quant = false;
-  std::string compute_dtype = "float32";
-  std::string device = "auto";
+  std::string model;                      ///< a Hugging Face folder
+  std::string random_model;               ///< or the name of a shape, with random weights
+  std::vector<std::string> adapters;      ///< PEFT folders
+  std::string quantize;                   ///< nf4, fp4, none; empty: as the folder is
+  bool double_quant = false;              ///< quantize the block maxima too
+  std::string compute_dtype = "float32";  ///< arithmetic of quantized layers
+  std::string device = "auto";            ///< or "cpu", "cuda"
+
+  /// 16-bit arithmetic, where the device has it.
   bool bf16 = false, fp16 = false;
 };
 

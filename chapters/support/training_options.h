@@ -9,15 +9,17 @@
 
 namespace qlora {
 
+/// Options under the names of the Python libraries.
 struct TrainingOptions {
-  TrainingArguments arguments;
-  LoraConfig lora;
-  std::string data;
-  std::string eval_data;
-  std::string output_dir;
-  std::int64_t max_length = 1024;
-  std::string resume_from_checkpoint;
-  // As they are typed; taken() puts them into the structures above.
+  TrainingArguments arguments;         ///< settle() completes them
+  LoraConfig lora;                     ///< likewise
+  std::string data;                    ///< JSONL to train on
+  std::string eval_data;               ///< JSONL for evaluations; may be empty
+  std::string output_dir;              ///< empty: a folder in runs/
+  std::int64_t max_length = 1024;      ///< rows are cut to so many tokens
+  std::string resume_from_checkpoint;  ///< a folder, or "true" for the newest
+
+  /// As they are typed; settle() puts them into the structures above.
   std::string lr_scheduler_type = "linear";
   std::string save_strategy = "steps";
   std::string target_modules = "q_proj,v_proj";

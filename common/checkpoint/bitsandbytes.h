@@ -35,9 +35,9 @@ std::string quant_state_text(const QuantizedTensor& q);
 
 /// quantization_config of config.json, with the defaults of transformers' BitsAndBytesConfig.
 struct BitsAndBytesConfig {
-  QuantType quant_type = QuantType::fp4;
-  bool use_double_quant = false;
-  DType compute_dtype = DType::f32;
+  QuantType quant_type = QuantType::fp4;                 ///< bnb_4bit_quant_type
+  bool use_double_quant = false;                         ///< bnb_4bit_use_double_quant
+  DType compute_dtype = DType::f32;                      ///< bnb_4bit_compute_dtype
   std::optional<std::vector<std::string>> skip_modules;  ///< llm_int8_skip_modules
 
   /// The object that transformers writes, all thirteen keys.

@@ -12,9 +12,10 @@ namespace qlora {
 
 /// A tensor of the input: copied, quantized, or restored with the parts that belong to it.
 struct ConversionItem {
+  /// Restoring is dequantizing.
   enum class Action { keep, quantize, restore };
-  TensorInfo info;  ///< of the input
-  Action action = Action::keep;
+  TensorInfo info;               ///< of the input
+  Action action = Action::keep;  ///< what becomes of it
 };
 
 /// Two walks over the input. announce() says what will be written, because the header comes first;

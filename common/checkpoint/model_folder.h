@@ -15,9 +15,9 @@ namespace qlora {
 /// A model's configuration, as it stands in the file, and its tensors, each read when it is asked
 /// for.
 struct ModelFolder {
-  std::string path;
-  Json config;
-  TensorFiles tensors;
+  std::string path;     ///< as it was given
+  Json config;          ///< config.json
+  TensorFiles tensors;  ///< of model.safetensors or its shards
 
   /// @throws BadInput if the folder, config.json or the weights are not there or are wrong
   static ModelFolder open(const std::string& path);
@@ -28,7 +28,7 @@ struct ModelFolder {
 /// in the order in which the tensors are announced; the tensors themselves come in any order.
 class ModelWriter {
  public:
-  static constexpr std::size_t kShardSize = 5'000'000'000;  // transformers' max_shard_size
+  static constexpr std::size_t kShardSize = 5'000'000'000;  ///< transformers' max_shard_size
 
   /// @throws BadInput if a file cannot be written, std::invalid_argument on a name given twice
   ModelWriter(const std::string& folder, const std::vector<TensorInfo>& tensors,

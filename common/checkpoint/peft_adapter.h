@@ -21,8 +21,8 @@ struct LoraModule {
 
 /// What an adapter folder holds.
 struct PeftAdapter {
-  std::string path;  ///< the folder it was read from, for messages
-  LoraConfig config;
+  std::string path;                 ///< the folder it was read from, for messages
+  LoraConfig config;                ///< adapter_config.json
   std::vector<LoraModule> modules;  ///< sorted by name
 };
 

@@ -13,9 +13,9 @@ namespace qlora {
 
 /// How tensors are quantized (quantize_4bit).
 struct QuantizeSettings {
-  QuantType type = QuantType::nf4;
-  std::int64_t blocksize = 64;
-  bool double_quant = false;
+  QuantType type = QuantType::nf4;  ///< the codebook
+  std::int64_t blocksize = 64;      ///< elements that share an absmax
+  bool double_quant = false;        ///< whether absmax itself is held in 8 bits
 };
 
 /// What was done.

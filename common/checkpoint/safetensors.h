@@ -20,9 +20,9 @@ using SafetensorsMetadata = std::map<std::string, std::string>;
 
 /// What a header says about one tensor.
 struct TensorInfo {
-  std::string name;
-  DType dtype = DType::f32;
-  Shape shape;
+  std::string name;          ///< the key in the header
+  DType dtype = DType::f32;  ///< of the values in the file
+  Shape shape;               ///< row-major; empty: a scalar
 
   /// Bytes of the values. @throws std::overflow_error
   std::size_t nbytes() const;
@@ -42,6 +42,7 @@ class SafetensorsFile {
   static SafetensorsFile parse(std::span<const std::byte> bytes, const std::string& file,
                                std::shared_ptr<const void> owner = nullptr);
 
+  /// The file, as it was named.
   const std::string& path() const { return path_; }
   /// All tensors, in the order of their bytes in the file.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
@@ -60,6 +61,7 @@ class SafetensorsFile {
   /// file when they are next looked at: a walk over a large file need not keep it in memory.
   void release(std::string_view name) const;
 
+  /// Empty where the header has none.
   const SafetensorsMetadata& metadata() const { return metadata_; }
 
  private:
@@ -100,6 +102,7 @@ class SafetensorsWriter {
   std::map<std::string, Place> places_;
 };
 
+/// Tensors and their names, in the order in which they are written.
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 /// Writes a whole file at once, all or nothing. @throws as SafetensorsWriter

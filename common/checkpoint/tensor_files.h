@@ -13,6 +13,7 @@ namespace qlora {
 /// Tensors whose names differ, in one file or in several.
 class TensorFiles {
  public:
+  /// No file, or one.
   TensorFiles() = default;
   TensorFiles(SafetensorsFile file);  // NOLINT: one file is a set of files
 

@@ -26,8 +26,8 @@ Tensor Arena::take(DType dtype, Shape shape) {
   }
   const Block& block = blocks_[at_.block];
   const auto owner = std::make_shared<Tensor>(block.memory);
-  Tensor t = Tensor::view(dtype, std::move(shape), block.memory.data<std::uint8_t>() + at_.offset,
-                          owner);
+  Tensor t =
+      Tensor::view(dtype, std::move(shape), block.memory.data<std::uint8_t>() + at_.offset, owner);
   at_.offset += bytes;
   peak_ = std::max(peak_, block.before + at_.offset);
   return t;

@@ -12,9 +12,10 @@ namespace qlora {
 /// memory stays with the arena, so that from the second step on nothing is allocated.
 class Arena {
  public:
+  /// How far the arena is used.
   struct Mark {
-    std::size_t block = 0;
-    std::size_t offset = 0;
+    std::size_t block = 0;   ///< the block in use
+    std::size_t offset = 0;  ///< bytes used of it
   };
 
   /// Uninitialised memory, aligned to 64 bytes, valid until a mark set before it is released.
@@ -26,6 +27,7 @@ class Arena {
     return take(dtype_of<T>(), std::move(shape)).template data<T>();
   }
 
+  /// What is taken after mark() is free again after release() of that mark.
   Mark mark() const { return at_; }
   void release(Mark mark) { at_ = mark; }
   /// The largest number of bytes that were in use at once.
@@ -33,7 +35,7 @@ class Arena {
 
  private:
   struct Block {
-    Tensor memory;  // U8
+    Tensor memory;           // U8
     std::size_t before = 0;  // bytes of all earlier blocks
   };
   std::vector<Block> blocks_;
@@ -44,6 +46,7 @@ class Arena {
 /// Releases, at the end of the scope, what was taken within it.
 class ArenaScope {
  public:
+  /// The arena outlives the scope.
   explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
   ~ArenaScope() { arena_.release(mark_); }
   ArenaScope(const ArenaScope&) = delete;

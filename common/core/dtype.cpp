@@ -36,9 +36,15 @@ const Names& names_of(DType dtype) {
 
 }  // namespace
 
-std::size_t size_of(DType dtype) { return names_of(dtype).size; }
-std::string_view safetensors_name(DType dtype) { return names_of(dtype).safetensors; }
-std::string_view python_name(DType dtype) { return names_of(dtype).python; }
+std::size_t size_of(DType dtype) {
+  return names_of(dtype).size;
+}
+std::string_view safetensors_name(DType dtype) {
+  return names_of(dtype).safetensors;
+}
+std::string_view python_name(DType dtype) {
+  return names_of(dtype).python;
+}
 
 std::optional<DType> dtype_from_safetensors(std::string_view name) {
   for (const Names& n : kNames) {
@@ -58,7 +64,9 @@ bool is_floating(DType dtype) {
   return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
 }
 
-float to_float(BFloat16 b) { return std::bit_cast<float>(std::uint32_t{b.bits} << 16); }
+float to_float(BFloat16 b) {
+  return std::bit_cast<float>(std::uint32_t{b.bits} << 16);
+}
 
 BFloat16 to_bfloat16(float x) {
   auto bits = std::bit_cast<std::uint32_t>(x);
@@ -89,7 +97,8 @@ Half to_half(float x) {
     // Subnormal in binary16. Adding 0.5 puts the bits that remain at the end of a float32 whose ulp
     // is 2^-24, the ulp of a subnormal half: the hardware does the rounding.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
+    return {
+        static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
   }
   const std::uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
   return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13))};

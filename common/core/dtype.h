@@ -22,16 +22,17 @@ std::optional<DType> dtype_from_safetensors(std::string_view name);
 std::string_view python_name(DType dtype);
 std::optional<DType> dtype_from_python(std::string_view name);
 
+/// Whether it is f64, f32, f16 or bf16.
 bool is_floating(DType dtype);
 
 /// IEEE binary16: 1 sign, 5 exponent, 10 mantissa bits.
 struct Half {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< the sign is the highest
 };
 
 /// bfloat16: the upper half of a float32.
 struct BFloat16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< 1 sign, 8 exponent, 7 mantissa bits
 };
 
 /// Exact.
@@ -46,22 +47,40 @@ BFloat16 to_bfloat16(float x);
 template <typename T>
 constexpr DType dtype_of();
 template <>
-constexpr DType dtype_of<double>() { return DType::f64; }
+constexpr DType dtype_of<double>() {
+  return DType::f64;
+}
 template <>
-constexpr DType dtype_of<float>() { return DType::f32; }
+constexpr DType dtype_of<float>() {
+  return DType::f32;
+}
 template <>
-constexpr DType dtype_of<Half>() { return DType::f16; }
+constexpr DType dtype_of<Half>() {
+  return DType::f16;
+}
 template <>
-constexpr DType dtype_of<BFloat16>() { return DType::bf16; }
+constexpr DType dtype_of<BFloat16>() {
+  return DType::bf16;
+}
 template <>
-constexpr DType dtype_of<std::int64_t>() { return DType::i64; }
+constexpr DType dtype_of<std::int64_t>() {
+  return DType::i64;
+}
 template <>
-constexpr DType dtype_of<std::int32_t>() { return DType::i32; }
+constexpr DType dtype_of<std::int32_t>() {
+  return DType::i32;
+}
 template <>
-constexpr DType dtype_of<std::int8_t>() { return DType::i8; }
+constexpr DType dtype_of<std::int8_t>() {
+  return DType::i8;
+}
 template <>
-constexpr DType dtype_of<std::uint8_t>() { return DType::u8; }
+constexpr DType dtype_of<std::uint8_t>() {
+  return DType::u8;
+}
 template <>
-constexpr DType dtype_of<bool>() { return DType::boolean; }
+constexpr DType dtype_of<bool>() {
+  return DType::boolean;
+}
 
 }  // namespace qlora

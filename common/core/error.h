@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+/// The library of the course.
 namespace qlora {
 
 /// Exit codes of every executable of the course.
@@ -19,7 +20,9 @@ enum class ExitCode {
 /// What every function of the course throws; what() is one line for the user.
 class Error : public std::runtime_error {
  public:
+  /// @param code  what an executable ends with where nobody catches the error
   Error(ExitCode code, const std::string& line) : std::runtime_error(line), code_(code) {}
+  /// The exit code that it was made with.
   ExitCode code() const { return code_; }
 
  private:
@@ -38,12 +41,14 @@ class BadInput : public Error {
 /// The command line is wrong.
 class UsageError : public Error {
  public:
+  /// @param line  names the option or the argument
   explicit UsageError(const std::string& line) : Error(ExitCode::usage, line) {}
 };
 
 /// The machine lacks what was asked for: what was needed, what there was, what would fit.
 class MachineLacks : public Error {
  public:
+  /// @param line  says all three
   explicit MachineLacks(const std::string& line) : Error(ExitCode::machine_lacks, line) {}
 };
 

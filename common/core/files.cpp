@@ -42,7 +42,7 @@ void flush_folder_of(const fs::path& path) {
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   const Descriptor d(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (d.fd < 0) fail(path, "cannot be opened");
-  struct stat info {};
+  struct stat info{};
   if (::fstat(d.fd, &info) != 0) fail(path, "cannot be read");
   if (!S_ISREG(info.st_mode)) throw BadInput(path, "", "is not a regular file");
   std::shared_ptr<MappedFile> file(new MappedFile);

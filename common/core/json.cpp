@@ -44,7 +44,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     stack_.back().key = std::move(name);
     return true;
   }
-  bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception&) override {
+  bool parse_error(std::size_t at, const std::string&,
+                   const nlohmann::detail::exception&) override {
     position = at;
     if (problem.empty()) problem = "not valid JSON";
     return false;
@@ -154,7 +155,8 @@ void write(const Json& value, int indent, int level, bool sort_keys, std::string
     std::vector<const Json::Member*> members;
     for (const Json::Member& m : value.as_object()) members.push_back(&m);
     if (sort_keys) {
-      std::sort(members.begin(), members.end(), [](auto* a, auto* b) { return a->first < b->first; });
+      std::sort(members.begin(), members.end(),
+                [](auto* a, auto* b) { return a->first < b->first; });
     }
     out += "{";
     for (const Json::Member* m : members) {
@@ -261,7 +263,8 @@ const Json& Json::at(std::string_view key) const {
 }
 
 const Json& Json::at(std::size_t index) const {
-  if (index >= as_array().size()) reject("an array of more than " + std::to_string(index) + " items");
+  if (index >= as_array().size())
+    reject("an array of more than " + std::to_string(index) + " items");
   return as_array()[index];
 }
 

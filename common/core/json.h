@@ -14,19 +14,22 @@ namespace qlora {
 /// file and the path of the value inside it ("config.json: rope_scaling.factor: …").
 class Json {
  public:
+  /// What arrays and objects are held as.
   using Array = std::vector<Json>;
   using Member = std::pair<std::string, Json>;
   using Object = std::vector<Member>;
 
-  Json() = default;  // null
-  Json(bool value) : value_(value) {}                                  // NOLINT: implicit on purpose
-  Json(double value) : value_(value) {}                                // NOLINT
-  Json(std::int64_t value) : value_(value) {}                          // NOLINT
-  Json(int value) : value_(std::int64_t{value}) {}                     // NOLINT
-  Json(std::string value) : value_(std::move(value)) {}                // NOLINT
-  Json(const char* value) : value_(std::string(value)) {}              // NOLINT
-  Json(Array value) : value_(std::move(value)) {}                      // NOLINT
+  /// Null, or the value; a const char* is a string, never a bool.
+  Json() = default;
+  Json(bool value) : value_(value) {}                      // NOLINT: implicit on purpose
+  Json(double value) : value_(value) {}                    // NOLINT
+  Json(std::int64_t value) : value_(value) {}              // NOLINT
+  Json(int value) : value_(std::int64_t{value}) {}         // NOLINT
+  Json(std::string value) : value_(std::move(value)) {}    // NOLINT
+  Json(const char* value) : value_(std::string(value)) {}  // NOLINT
+  Json(Array value) : value_(std::move(value)) {}          // NOLINT
   explicit Json(Object value) : value_(std::move(value)) {}
+  /// An empty object, an empty array.
   static Json object() { return Json(Object{}); }
   static Json array() { return Json(Array{}); }
 
@@ -37,6 +40,7 @@ class Json {
   /// Reads and parses a file. @throws BadInput, also if it is not there or above 256 MiB
   static Json read(const std::string& path);
 
+  /// What the value is. An integer is a number too: one without fraction or exponent that fits.
   bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
   bool is_bool() const { return std::holds_alternative<bool>(value_); }
   bool is_integer() const { return std::holds_alternative<std::int64_t>(value_); }

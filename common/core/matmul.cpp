@@ -34,8 +34,8 @@ void product(Transpose trans_a, Transpose trans_b, Block<T> b, std::int64_t K, T
     return Stored<T>(x, rows, columns, Eigen::OuterStride<>(ld));
   };
   if (trans_a == Transpose::no && trans_b == Transpose::no) {
-    c.noalias() += alpha * (stored(A + b.row * lda, b.rows, K, lda) *
-                            stored(B + b.column, K, b.columns, ldb));
+    c.noalias() +=
+        alpha * (stored(A + b.row * lda, b.rows, K, lda) * stored(B + b.column, K, b.columns, ldb));
   } else if (trans_a == Transpose::no) {
     c.noalias() += alpha * (stored(A + b.row * lda, b.rows, K, lda) *
                             stored(B + b.column * ldb, b.columns, K, ldb).transpose());

@@ -18,9 +18,10 @@ namespace qlora {
 /// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): ten rounds
 /// that turn a 128-bit counter under a 64-bit key into four 32-bit words.
 struct Philox {
-  std::uint32_t word[4];
+  std::uint32_t word[4];  ///< uniform, independent
 };
 
+/// The block of a counter.
 QLORA_HOST_DEVICE inline Philox philox(std::uint64_t key, std::uint64_t counter_high,
                                        std::uint64_t counter_low) {
   auto c0 = static_cast<std::uint32_t>(counter_low);
@@ -44,8 +45,8 @@ QLORA_HOST_DEVICE inline Philox philox(std::uint64_t key, std::uint64_t counter_
 
 /// Random numbers of one stream: element `index` of each kind is the same wherever it is asked for.
 struct Random {
-  std::uint64_t seed = 0;
-  std::uint64_t stream = 0;
+  std::uint64_t seed = 0;    ///< Philox's key
+  std::uint64_t stream = 0;  ///< the counter's upper half, e.g. of stream_of()
 
   /// 32 random bits. Four consecutive indices share one Philox block.
   QLORA_HOST_DEVICE std::uint32_t bits(std::uint64_t index) const {

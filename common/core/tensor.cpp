@@ -16,16 +16,21 @@ constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector r
 template <typename F>
 void with_float_type(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f64: return f(double{});
-    case DType::f32: return f(float{});
-    case DType::f16: return f(Half{});
-    case DType::bf16: return f(BFloat16{});
-    default: throw std::invalid_argument("Tensor::to requires floating-point dtypes");
+    case DType::f64:
+      return f(double{});
+    case DType::f32:
+      return f(float{});
+    case DType::f16:
+      return f(Half{});
+    case DType::bf16:
+      return f(BFloat16{});
+    default:
+      throw std::invalid_argument("Tensor::to requires floating-point dtypes");
   }
 }
 
-// A float32 on the way to 16 bits: rounded to odd, so that the second rounding is right as if it were
-// the only one (Boldo and Melquiond, "When double rounding is odd", 2005).
+// A float32 on the way to 16 bits: rounded to odd, so that the second rounding is right as if it
+// were the only one (Boldo and Melquiond, "When double rounding is odd", 2005).
 float to_float_odd(double x) {
   const auto nearest = static_cast<float>(x);
   if (static_cast<double>(nearest) == x || std::isnan(x)) return nearest;

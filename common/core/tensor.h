@@ -12,6 +12,7 @@
 
 namespace qlora {
 
+/// Dimensions, the slowest first. No dimension is a scalar.
 using Shape = std::vector<std::int64_t>;
 
 /// "[2, 3]"
@@ -21,6 +22,7 @@ std::string to_string(const Shape& shape);
 /// @throws std::overflow_error if it does not fit, std::invalid_argument on a negative dimension
 std::int64_t numel_of(const Shape& shape);
 
+/// Where a tensor's memory is.
 enum class Device { cpu, cuda };
 
 /// Copies share memory, as in torch; clone() does not. An empty tensor (no memory) is false.
@@ -46,6 +48,7 @@ class Tensor {
     return t;
   }
 
+  /// Whether there is memory; then what is in it, where it is, and how it is laid out.
   explicit operator bool() const { return data_ != nullptr; }
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }

@@ -6,7 +6,7 @@
 namespace qlora {
 
 /// y[i] = exp(x[i]) for float or double; y may be x. Within 2 ulp where |x| <= 20 and within 5
-/// elsewhere; a result below the smallest normal number may be anything from zero to that number.
+/// elsewhere; results below the smallest normal number are zero. The bits depend on x[i] alone.
 template <typename T>
 void vector_exp(std::int64_t n, const T* x, T* y);
 

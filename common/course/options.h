@@ -26,6 +26,7 @@ class Option {
                    std::optional<std::int64_t>*, std::optional<double>*, std::optional<bool>*,
                    std::vector<std::string>*, std::vector<std::int64_t>*, std::vector<double>*>;
 
+  /// Options::add makes one.
   Option(std::string name, Target target, std::string help);
 
   /// It must be given, on the command line or in the configuration file.
@@ -82,6 +83,7 @@ class Option {
 ///   return run(argc, argv, options);
 class Options {
  public:
+  /// The description is one sentence, the head of the help.
   Options(std::string name, std::string description);
   Options(const Options&) = delete;
   Options& operator=(const Options&) = delete;
@@ -132,6 +134,7 @@ class Options {
   /// The text of --help, at most 100 columns wide.
   std::string help() const;
 
+  /// The executable's name, or the verb.
   const std::string& name() const { return name_; }
   /// Calls the action. @throws std::invalid_argument where there is none
   int act() const;

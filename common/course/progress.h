@@ -14,11 +14,11 @@ struct ProgressState {
   std::string label;       ///< "train"
   std::string unit;        ///< what is counted, in the plural: "steps"
   std::int64_t first = 0;  ///< done before this run (of a resumed one): not counted in the rate
-  std::int64_t done = 0;
+  std::int64_t done = 0;   ///< of the total, those before this run among them
   std::int64_t total = 0;  ///< 0: not known
   double seconds = 0.0;    ///< since the start of this run
-  bool finished = false;
-  std::string text;  ///< "loss 1.234  lr 1.0e-3"
+  bool finished = false;   ///< the time it took stands instead of the time that is left
+  std::string text;        ///< "loss 1.234  lr 1.0e-3"
 };
 
 /// "train [=====>----] 45 %  120/267 steps  3.21 steps/s  0:45 left  loss 1.234", without the bar

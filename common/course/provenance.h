@@ -7,15 +7,17 @@
 
 namespace qlora {
 
+/// What a result was computed by.
 struct Provenance {
   std::string commit;      ///< "72b3df5c01aa", "…-dirty" with changes, "unknown" outside git
   std::string build_type;  ///< "Release", with the sanitizers where there are some
-  std::string compiler;
-  std::string processor;  ///< the model name in /proc/cpuinfo
-  int threads = 0;
-  std::string gpu;  ///< set by who uses one
+  std::string compiler;    ///< "g++ 12.2.0"
+  std::string processor;   ///< the model name in /proc/cpuinfo
+  int threads = 0;         ///< that parallel_for uses
+  std::string gpu;         ///< set by who uses one
 };
 
+/// That of this process, without a GPU.
 Provenance provenance();
 
 /// "commit 72b3df5c01aa, Release, g++ 12.2.0, Intel(R) Xeon(R) …, 2 threads", and the GPU if any.

@@ -6,33 +6,40 @@
 
 namespace qlora {
 
+/// A line of a chart, or points.
 struct Series {
-  std::string name;  ///< in the legend; empty: not in it
-  std::vector<double> x, y;
-  bool points = false;  ///< marks at the points instead of a line through them
-  bool dashed = false;
+  std::string name;       ///< in the legend; empty: not in it
+  std::vector<double> x;  ///< one for each point
+  std::vector<double> y;  ///< as many
+  bool points = false;    ///< marks at the points instead of a line through them
+  bool dashed = false;    ///< the line
 };
 
 /// A number that is not finite, or not positive on a logarithmic axis, is a gap in its line.
 struct LineChart {
-  std::string title;
-  std::string x_label, y_label;
+  /// The words on it; empty ones are left out.
+  std::string title, x_label, y_label;
+
+  /// Whether an axis is logarithmic.
   bool log_x = false, log_y = false;
-  std::vector<Series> series;
+
+  std::vector<Series> series;  ///< later ones are drawn over earlier ones
 };
 
+/// The bars of one color.
 struct BarSeries {
-  std::string name;
+  std::string name;            ///< in the legend
   std::vector<double> values;  ///< one for each group; what is not finite is left out
 };
 
 /// Groups of bars side by side, one bar a series. Bars stand on zero.
 struct BarChart {
-  std::string title;
-  std::string y_label;
-  std::vector<std::string> groups;
-  std::vector<BarSeries> series;
-  bool values_on_bars = true;
+  /// The words on it; empty ones are left out.
+  std::string title, y_label;
+
+  std::vector<std::string> groups;  ///< names below the groups of bars
+  std::vector<BarSeries> series;    ///< side by side in each group
+  bool values_on_bars = true;       ///< writes each value above its bar
 };
 
 /// The text of an SVG file, 800 by 480.

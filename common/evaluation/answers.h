@@ -14,9 +14,9 @@ namespace qlora {
 
 /// A data set as the evaluation needs it.
 struct EvaluationData {
-  std::vector<Example> rows;
+  std::vector<Example> rows;                ///< prompts with priced completions
   std::vector<TokenizedExample> tokenized;  ///< of the same rows, for the loss
-  std::vector<double> prices;
+  std::vector<double> prices;               ///< of the same rows, in dollars
 };
 
 /// Tokenizes the rows and reads their prices.
@@ -24,6 +24,7 @@ struct EvaluationData {
 EvaluationData evaluation_data(std::vector<Example> rows, const Tokenizer& tokenizer,
                                const std::string& file);
 
+/// What a model did on a data set.
 struct ModelEvaluation {
   Metrics metrics;                       ///< with loss and perplexity on the completions
   std::vector<std::string> completions;  ///< greedy, of each row

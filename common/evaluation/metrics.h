@@ -13,8 +13,7 @@
 namespace qlora {
 
 /// The first integer of a completion: the first run of digits, where a comma between groups of
-/// three
-/// ("1,299") belongs to it, capped. Nothing where there is no digit.
+/// three ("1,299") belongs to it, capped. Nothing where there is no digit.
 std::optional<double> read_answer(std::string_view completion, double cap);
 
 /// The cap of an answer: ten times the largest training price.
@@ -26,8 +25,8 @@ std::vector<double> prices_of(std::span<const Example> rows, const std::string& 
 
 /// A 95 % confidence interval.
 struct Interval {
-  double low = 0.0;
-  double high = 0.0;
+  double low = 0.0;   ///< the 2.5th percentile
+  double high = 0.0;  ///< the 97.5th
 };
 
 /// What is measured of a model or a predictor over the test items.
@@ -37,8 +36,8 @@ struct Metrics {
   double mae = 0.0;                  ///< mean |answer - price| in dollars
   double hit_rate = 0.0;             ///< share of answers within 20 % of the price
   std::int64_t no_answer = 0;        ///< completions without an integer; they count as 0 dollars
-  Interval mae_ci95;
-  Interval hit_rate_ci95;
+  Interval mae_ci95;                 ///< of mae
+  Interval hit_rate_ci95;            ///< of hit_rate
 };
 
 /// Whether an answer is within 20 % of the price: 5 |answer - price| <= price.

@@ -10,8 +10,8 @@ namespace qlora {
 
 /// Prompts with their prices, in the same order.
 struct PricedPrompts {
-  std::vector<std::string> prompts;
-  std::vector<double> prices;
+  std::vector<std::string> prompts;  ///< whole, with the question around the description
+  std::vector<double> prices;        ///< in dollars
 };
 
 /// The middle price, or the mean of the two middle ones. @throws std::invalid_argument if empty

@@ -14,36 +14,40 @@ namespace qlora {
 
 /// One item read aloud: what was asked, the price, and what the models said.
 struct SpokenItem {
-  std::string prompt;
-  double price = 0.0;
-  std::string base;   ///< the base's completion
-  std::string tuned;  ///< the tuned model's completion
+  std::string prompt;  ///< as the model gets it
+  double price = 0.0;  ///< in dollars
+  std::string base;    ///< the base's completion
+  std::string tuned;   ///< the tuned model's completion
 };
 
 /// Everything that a report says. A member that was not measured is absent: null in report.json
 /// (`random_base` is left out).
 struct Report {
+  /// The models: as it came, and with adapters.
   std::optional<Metrics> base;
   std::optional<Metrics> tuned;
+
+  /// What needs no model (evaluation/predictors.h). The first two give every item one answer.
   std::optional<Metrics> median_predictor;
   std::optional<Metrics> mean_predictor;
   std::optional<Metrics> category_mean;
   std::optional<Metrics> nearest_neighbour;
   std::optional<Metrics> noise_floor;
+
   std::optional<Metrics> random_base;  ///< the same tuning on random weights
 
-  std::int64_t items = 0;
-  std::vector<SpokenItem> spoken;
-  double seconds = 0.0;
-  std::int64_t tokens = 0;
-  double tokens_per_second = 0.0;
-  std::uint64_t seed = 0;
-  std::string commit;
-  std::string build_type;
-  std::string device;  ///< processor or GPU
-  int threads = 0;
-  std::string base_format;  ///< e.g. "nf4 with double quantization"
-  std::string command;
+  std::int64_t items = 0;          ///< test items that were measured
+  std::vector<SpokenItem> spoken;  ///< a few of them
+  double seconds = 0.0;            ///< of the whole job
+  std::int64_t tokens = 0;         ///< trained on, padding not counted
+  double tokens_per_second = 0.0;  ///< of the training
+  std::uint64_t seed = 0;          ///< of training and intervals
+  std::string commit;              ///< as in Provenance (course/provenance.h)
+  std::string build_type;          ///< likewise
+  std::string device;              ///< processor or GPU
+  int threads = 0;                 ///< of the CPU
+  std::string base_format;         ///< e.g. "nf4 with double quantization"
+  std::string command;             ///< that makes the same report again
 };
 
 /// Measures the trivial predictors on the test items and puts them into the report.

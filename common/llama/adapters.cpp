@@ -57,7 +57,8 @@ std::vector<Parameter> attach_lora(LlamaModel& model, const LoraConfig& config,
     ++index;  // counted over all modules: a module's start does not hang on the other targets
     if (std::find(targets.begin(), targets.end(), p.name) == targets.end()) return;
     Adapter a = empty_adapter(model, group, p, config, index);
-    const Tensor A = Tensor::empty(DType::f32, a.A.shape()), B = Tensor::empty(DType::f32, a.B.shape());
+    const Tensor A = Tensor::empty(DType::f32, a.A.shape()),
+                 B = Tensor::empty(DType::f32, a.B.shape());
     lora_initialize(group.K, p.N, a.A.dim(0), {seed, stream_of(kInitialization, index)},
                     A.data<float>(), B.data<float>());
     a.A = A.to(model.arithmetic());
@@ -70,9 +71,8 @@ std::vector<Parameter> attach_lora(LlamaModel& model, const LoraConfig& config,
 
 std::vector<Parameter> attach_lora(LlamaModel& model, const PeftAdapter& adapter) {
   LinearModules sizes;
-  model.for_each_projection([&](const LinearGroup& group, const Projection& p) {
-    sizes[p.name] = {p.N, group.K};
-  });
+  model.for_each_projection(
+      [&](const LinearGroup& group, const Projection& p) { sizes[p.name] = {p.N, group.K}; });
   check_fits(adapter, sizes);
   std::map<std::string, const LoraModule*> saved;
   for (const LoraModule& m : adapter.modules) saved[m.module] = &m;

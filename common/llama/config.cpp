@@ -114,8 +114,7 @@ LlamaConfig llama_config(const Json& json) {
 }
 
 std::int64_t LlamaConfig::parameter_count() const {
-  const std::int64_t attention =
-      hidden_size * qkv_size() + attention_size() * hidden_size;
+  const std::int64_t attention = hidden_size * qkv_size() + attention_size() * hidden_size;
   const std::int64_t layer = attention + 3 * hidden_size * intermediate_size + 2 * hidden_size;
   const std::int64_t embeddings = vocab_size * hidden_size * (tie_word_embeddings ? 1 : 2);
   return embeddings + num_hidden_layers * layer + hidden_size;

@@ -13,32 +13,37 @@ namespace qlora {
 /// How the rotary frequencies are scaled for longer contexts (transformers: modeling_rope_utils).
 struct RopeScaling {
   std::string rope_type = "default";  ///< "default" or "llama3"
-  double factor = 1.0;
+  double factor = 1.0;                ///< slow frequencies are divided by it
+  /// With so many turns or fewer within the original positions a frequency is slow, with so many or
+  /// more it is fast and stays as it is; between them lies a ramp.
   double low_freq_factor = 1.0;
   double high_freq_factor = 4.0;
-  std::int64_t original_max_position_embeddings = 8192;
+
+  std::int64_t original_max_position_embeddings = 8192;  ///< positions before the scaling
 };
 
 /// config.json of a LlamaForCausalLM; the defaults are those of transformers' LlamaConfig.
 struct LlamaConfig {
-  std::int64_t hidden_size = 0;          ///< C
-  std::int64_t num_hidden_layers = 0;    ///< L
-  std::int64_t num_attention_heads = 0;  ///< H
-  std::int64_t num_key_value_heads = 0;  ///< K
-  std::int64_t head_dim = 0;             ///< D
-  std::int64_t intermediate_size = 0;    ///< F
-  std::int64_t vocab_size = 0;           ///< V
-  std::int64_t max_position_embeddings = 2048;
-  double rms_norm_eps = 1e-6;
-  double rope_theta = 10000.0;
-  RopeScaling rope_scaling;
-  bool tie_word_embeddings = false;
-  std::int64_t bos_token_id = -1;           ///< -1: none
-  std::vector<std::int64_t> eos_token_ids;  ///< generation stops at any of them
-  DType dtype = DType::f32;                 ///< of the weights in the file
+  std::int64_t hidden_size = 0;                 ///< C
+  std::int64_t num_hidden_layers = 0;           ///< L
+  std::int64_t num_attention_heads = 0;         ///< H
+  std::int64_t num_key_value_heads = 0;         ///< K
+  std::int64_t head_dim = 0;                    ///< D
+  std::int64_t intermediate_size = 0;           ///< F
+  std::int64_t vocab_size = 0;                  ///< V
+  std::int64_t max_position_embeddings = 2048;  ///< the longest sequence, in tokens
+  double rms_norm_eps = 1e-6;                   ///< added to the mean square
+  double rope_theta = 10000.0;                  ///< base of the rotary frequencies
+  RopeScaling rope_scaling;                     ///< of those frequencies
+  bool tie_word_embeddings = false;             ///< lm_head is the embedding
+  std::int64_t bos_token_id = -1;               ///< -1: none
+  std::vector<std::int64_t> eos_token_ids;      ///< generation stops at any of them
+  DType dtype = DType::f32;                     ///< of the weights in the file
 
   /// Columns of the stacked q, k and v projections: (H + 2K) · D.
-  std::int64_t qkv_size() const { return (num_attention_heads + 2 * num_key_value_heads) * head_dim; }
+  std::int64_t qkv_size() const {
+    return (num_attention_heads + 2 * num_key_value_heads) * head_dim;
+  }
   std::int64_t attention_size() const { return num_attention_heads * head_dim; }
   std::int64_t key_value_size() const { return num_key_value_heads * head_dim; }
 

@@ -85,9 +85,9 @@ double loss_backward(const LlamaModel& model, const Batch& batch, const Training
   }
   const FinalNorm n = final_norm(model, inputs[L], arena);
   const Tensor dh = arena.take(n.h.dtype(), n.h.shape());
-  const double loss = ops::head_cross_entropy(n.h, model.lm_head, shifted_targets(batch.labels),
-                                              training.gradient_scale, arena, dh,
-                                              model.grad_lm_head, Tensor());
+  const double loss =
+      ops::head_cross_entropy(n.h, model.lm_head, shifted_targets(batch.labels),
+                              training.gradient_scale, arena, dh, model.grad_lm_head, Tensor());
   const Tensor dx = arena.take_zeros(n.h.dtype(), n.h.shape());
   ops::rms_norm_backward(dh, inputs[L], model.norm, n.rstd, dx, model.grad_norm);
   const bool full_training = static_cast<bool>(model.grad_embed_tokens);

@@ -25,7 +25,7 @@ double loss_forward(const LlamaModel& model, const Batch& batch, Arena& arena,
 
 /// How a training pass is made.
 struct TrainingPass {
-  DropoutRun run;
+  DropoutRun run;                       ///< which dropout masks
   bool gradient_checkpointing = false;  ///< keep each layer's input alone, compute the rest again
   double gradient_scale = 1.0;          ///< gradients of scale · Σ loss
 };

@@ -18,7 +18,8 @@ void append(const LlamaConfig& c, const Tensor& qkv, std::int64_t at, const Tens
   const auto row = static_cast<std::size_t>(c.key_value_size()) * element;
   const auto* from = static_cast<const std::byte*>(qkv.raw());
   for (std::int64_t i = 0; i < qkv.dim(0); ++i) {
-    const std::byte* k = from + static_cast<std::size_t>(i * c.qkv_size() + c.attention_size()) * element;
+    const std::byte* k =
+        from + static_cast<std::size_t>(i * c.qkv_size() + c.attention_size()) * element;
     const std::size_t to = static_cast<std::size_t>(at + i) * row;
     std::memcpy(static_cast<std::byte*>(keys.raw()) + to, k, row);
     std::memcpy(static_cast<std::byte*>(values.raw()) + to, k + row, row);
@@ -42,8 +43,8 @@ Tensor decode_step(const LlamaModel& model, std::span<const std::int32_t> ids, K
   const DType dtype = model.arithmetic();
   require(T > 0 && cache.length + T <= cache.keys[0].dim(1), "decode_step",
           "tokens, and room for them in the cache");
-  const AttentionShape shape{1, T, cache.length + T, c.num_attention_heads, c.num_key_value_heads,
-                             c.head_dim};
+  const AttentionShape shape{
+      1, T, cache.length + T, c.num_attention_heads, c.num_key_value_heads, c.head_dim};
   const Tensor logits = arena.take(dtype, {1, c.vocab_size});
   const ArenaScope scope(arena);
   const auto take = [&](std::int64_t columns) { return arena.take(dtype, {T, columns}); };
@@ -92,7 +93,8 @@ std::int32_t sample(std::span<const float> logits, const Sampling& sampling, std
   const double total = std::accumulate(mass.begin(), mass.end(), 0.0);
   double kept = 0;
   std::size_t count = 0;
-  while (count < mass.size() && (count == 0 || kept <= sampling.top_p * total)) kept += mass[count++];
+  while (count < mass.size() && (count == 0 || kept <= sampling.top_p * total))
+    kept += mass[count++];
   const Random random{sampling.seed, stream_of(0x73616d70)};
   double left = static_cast<double>(random.uniform(index)) * kept;
   for (std::size_t i = 0; i < count; ++i) {
@@ -110,7 +112,8 @@ std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32
   if (prompt.empty()) throw BadInput("", "prompt", "is empty, expected at least one token");
   if (total > model.config.max_position_embeddings) {
     throw BadInput("", "prompt",
-                   "prompt and answer take " + std::to_string(total) + " positions, the model has " +
+                   "prompt and answer take " + std::to_string(total) +
+                       " positions, the model has " +
                        std::to_string(model.config.max_position_embeddings));
   }
   model.reserve_positions(total);

@@ -12,9 +12,12 @@ namespace qlora {
 
 /// Keys (after RoPE) and values of every layer for one sequence.
 struct KeyValueCache {
+  /// @param capacity  positions that there is room for
   KeyValueCache(const LlamaModel& model, std::int64_t capacity);
-  std::vector<Tensor> keys, values;  ///< L tensors of (1, capacity, K·D)
-  std::int64_t length = 0;           ///< positions in use
+
+  std::vector<Tensor> keys;    ///< L tensors of (1, capacity, K·D)
+  std::vector<Tensor> values;  ///< likewise
+  std::int64_t length = 0;     ///< positions in use
 };
 
 /// Runs new tokens (at least one) through the decoder behind what the cache holds, and returns the
@@ -28,15 +31,15 @@ struct Sampling {
   double temperature = 0.0;  ///< 0: the most likely token (greedy)
   std::int64_t top_k = 0;    ///< 0: off; else the k most likely tokens
   double top_p = 1.0;        ///< the smallest set of most likely tokens with more than this mass
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;    ///< of the draws; greedy makes none
 };
 
 /// One choice from logits (V) F32. Temperature, then top_k, then top_p, then a draw with the random
 /// number of `index`; ties go to the lower id.
 std::int32_t sample(std::span<const float> logits, const Sampling& sampling, std::uint64_t index);
 
-/// Generates up to max_new_tokens ids after the prompt, ends at any of the model's eos tokens (which
-/// is returned too), and calls on_token for each.
+/// Generates up to max_new_tokens ids after the prompt, ends at any of the model's eos tokens
+/// (which is returned too), and calls on_token for each.
 /// @throws BadInput if prompt and answer exceed max_position_embeddings, or the prompt is empty
 std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32_t> prompt,
                                    std::int64_t max_new_tokens, const Sampling& sampling,

@@ -34,14 +34,14 @@ class Reader {
   void check(const std::string& name, const Shape& shape) const {
     const TensorInfo& info = files_.info(name);
     if (info.shape != shape) {
-      throw BadInput(files_.file_of(name).path(), name,
-                     "has shape " + to_string(info.shape) + ", config.json asks for " +
-                         to_string(shape));
+      throw BadInput(
+          files_.file_of(name).path(), name,
+          "has shape " + to_string(info.shape) + ", config.json asks for " + to_string(shape));
     }
     if (!is_floating(info.dtype)) {
-      throw BadInput(files_.file_of(name).path(), name,
-                     "is " + std::string(safetensors_name(info.dtype)) +
-                         ", expected a floating-point weight");
+      throw BadInput(
+          files_.file_of(name).path(), name,
+          "is " + std::string(safetensors_name(info.dtype)) + ", expected a floating-point weight");
     }
   }
 
@@ -114,7 +114,8 @@ LlamaModel load_model(const std::string& path, const LoadOptions& options) {
 
 void save_model(const std::string& folder, const LlamaModel& model, DType dtype) {
   NamedTensors tensors;
-  for (const auto& [name, weight] : dense_weights(model)) tensors.emplace_back(name, weight.to(dtype));
+  for (const auto& [name, weight] : dense_weights(model))
+    tensors.emplace_back(name, weight.to(dtype));
   Json config = to_json(model.config);
   config["torch_dtype"] = std::string(python_name(dtype));
   BitsAndBytesConfig quantization;
@@ -128,7 +129,8 @@ void save_model(const std::string& folder, const LlamaModel& model, DType dtype)
   });
   if (quantized) config["quantization_config"] = quantization.to_json();
   std::vector<TensorInfo> infos;
-  for (const auto& [name, tensor] : tensors) infos.push_back({name, tensor.dtype(), tensor.shape()});
+  for (const auto& [name, tensor] : tensors)
+    infos.push_back({name, tensor.dtype(), tensor.shape()});
   ModelWriter writer(folder, infos);
   for (const auto& [name, tensor] : tensors) writer.write(name, tensor);
   writer.finish();

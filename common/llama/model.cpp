@@ -52,8 +52,9 @@ LlamaModel model_skeleton(const LlamaConfig& c) {
                           {"k_proj", c.key_value_size()},
                           {"v_proj", c.key_value_size()}});
     layer.o = group_of(c.attention_size(), prefix + "self_attn.", {{"o_proj", c.hidden_size}});
-    layer.gate_up = group_of(c.hidden_size, prefix + "mlp.",
-                             {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}});
+    layer.gate_up =
+        group_of(c.hidden_size, prefix + "mlp.",
+                 {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}});
     layer.down = group_of(c.intermediate_size, prefix + "mlp.", {{"down_proj", c.hidden_size}});
     model.layers.push_back(std::move(layer));
   }

@@ -13,25 +13,30 @@ namespace qlora {
 
 /// One decoder layer. q, k and v share an input and lie stacked, so do gate and up.
 struct DecoderLayer {
-  Tensor input_layernorm;           ///< (C)
-  Tensor post_attention_layernorm;  ///< (C)
-  LinearGroup qkv;                  ///< C -> (H+2K)·D
-  LinearGroup o;                    ///< H·D -> C
-  LinearGroup gate_up;              ///< C -> 2F
-  LinearGroup down;                 ///< F -> C
-  Tensor grad_input_layernorm;      ///< (C); gradients are empty where the base is frozen
-  Tensor grad_post_attention_layernorm;
+  Tensor input_layernorm;                ///< (C)
+  Tensor post_attention_layernorm;       ///< (C)
+  LinearGroup qkv;                       ///< C -> (H+2K)·D
+  LinearGroup o;                         ///< H·D -> C
+  LinearGroup gate_up;                   ///< C -> 2F
+  LinearGroup down;                      ///< F -> C
+  Tensor grad_input_layernorm;           ///< (C); gradients are empty where the base is frozen
+  Tensor grad_post_attention_layernorm;  ///< (C)
 };
 
 /// A LlamaForCausalLM. Dense weights are in the dtype of the arithmetic.
 struct LlamaModel {
-  LlamaConfig config;
-  Tensor embed_tokens;  ///< (V,C)
-  std::vector<DecoderLayer> layers;
-  Tensor norm;     ///< (C)
-  Tensor lm_head;  ///< (V,C); the memory of embed_tokens where they are tied
+  LlamaConfig config;                ///< sizes of everything below
+  Tensor embed_tokens;               ///< (V,C)
+  std::vector<DecoderLayer> layers;  ///< L
+  Tensor norm;                       ///< (C)
+  Tensor lm_head;                    ///< (V,C); the memory of embed_tokens where they are tied
+
+  /// Shaped as what they are gradients of, one memory where that is tied; empty: the base is
+  /// frozen.
   Tensor grad_embed_tokens, grad_norm, grad_lm_head;
-  Tensor rope_cos, rope_sin;  ///< (positions, D/2) F32
+
+  /// (positions, D/2) F32, for as many positions as were reserved.
+  Tensor rope_cos, rope_sin;
 
   /// The dtype of activations: that of the dense weights.
   DType arithmetic() const { return embed_tokens.dtype(); }
@@ -50,8 +55,8 @@ struct LlamaModel {
 /// A parameter that is trained: value and gradient of one shape.
 struct Parameter {
   std::string name;  ///< as the file that it is saved in calls it
-  Tensor value;
-  Tensor grad;
+  Tensor value;      ///< the model's own memory
+  Tensor grad;       ///< likewise; backward passes add to it
 };
 
 /// The empty model of a configuration: names and sizes of every projection, no memory yet.

@@ -16,17 +16,18 @@ using NamesOrPattern = std::variant<std::vector<std::string>, std::string>;
 /// The fields of PEFT 0.21's LoraConfig that the course knows, under their names and with their
 /// defaults (src/peft/tuners/lora/config.py).
 struct LoraConfig {
-  std::int64_t r = 8;
-  double lora_alpha = 8.0;
-  double lora_dropout = 0.0;
-  bool use_rslora = false;
-  bool use_dora = false;
-  std::optional<NamesOrPattern> target_modules;  ///< none: q_proj and v_proj; or "all-linear"
-  std::optional<NamesOrPattern> exclude_modules;
-  std::optional<std::vector<std::int64_t>> layers_to_transform;
-  std::optional<NamesOrPattern> layers_pattern;
+  std::int64_t r = 8;                             ///< R, unless rank_pattern says otherwise
+  double lora_alpha = 8.0;                        ///< scaling is lora_alpha / r
+  double lora_dropout = 0.0;                      ///< probability, on the input of A
+  bool use_rslora = false;                        ///< scaling is lora_alpha / sqrt(r)
+  bool use_dora = false;                          ///< known, not supported
+  std::optional<NamesOrPattern> target_modules;   ///< none: q_proj and v_proj; or "all-linear"
+  std::optional<NamesOrPattern> exclude_modules;  ///< taken out of target_modules
+  std::optional<std::vector<std::int64_t>> layers_to_transform;  ///< indices; none: every layer
+  std::optional<NamesOrPattern> layers_pattern;  ///< name of the list of layers; none: any
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;  ///< pattern, r
   std::vector<std::pair<std::string, double>> alpha_pattern;       ///< pattern, lora_alpha
+  /// Kept for other programs: nothing here reads them.
   std::optional<std::string> base_model_name_or_path;
   std::optional<std::string> revision;
   std::optional<std::string> task_type;

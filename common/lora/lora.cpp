@@ -20,8 +20,8 @@ void drop(const Dropout& dropout, std::int64_t n, const T* x, T* out) {
   const T scale = T{1} / (T{1} - static_cast<T>(dropout.p));
   parallel_for((n + 3) / 4, 256, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t block = begin; block < end; ++block) {
-      const Philox bits = philox(dropout.random.seed, dropout.random.stream,
-                                 static_cast<std::uint64_t>(block));
+      const Philox bits =
+          philox(dropout.random.seed, dropout.random.stream, static_cast<std::uint64_t>(block));
       for (std::int64_t j = 0, i = 4 * block; j < 4 && i < n; ++j, ++i) {
         const bool kept = static_cast<float>(bits.word[j] >> 8) * 0x1p-24f >= dropout.p;
         out[i] = kept ? x[i] * scale : T{0};

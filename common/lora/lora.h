@@ -10,17 +10,19 @@ namespace qlora {
 /// Inverted dropout on the input of A: element i is kept where random.keeps(i, p), and divided by
 /// 1-p. p = 0 is the identity (evaluation).
 struct Dropout {
-  float p = 0.0f;
-  Random random;
+  float p = 0.0f;  ///< probability that an element is dropped
+  Random random;   ///< decides which; the index is that of the element in x (T,K)
 };
 
 /// Sizes and weights of one adapter: A (R,K), B (N,R), s = lora_alpha / R (or / sqrt R).
 template <typename T>
 struct LoraWeights {
+  /// In-features, out-features, rank.
   std::int64_t K = 0, N = 0, R = 0;
-  const T* A = nullptr;
-  const T* B = nullptr;
-  T scaling = 0;
+
+  const T* A = nullptr;  ///< (R,K)
+  const T* B = nullptr;  ///< (N,R)
+  T scaling = 0;         ///< s
 };
 
 /// u (T,R) = drop(x) (T,K) · Aᵀ,   y (T,N) += s · u · Bᵀ.

@@ -90,7 +90,8 @@ void attention_forward(const AttentionShape& s, Heads<const T> q, Heads<const T>
         const QueryBlock block = query_block(s, first);
         scores_of(s, block, qh, q.row, kh, k.row, mask, scores.data());
         for (std::int64_t t = 0; t < block.rows; ++t) {
-          lse[(b * s.H + h) * s.T + first + t] = softmax(scores.data() + t * block.keys, block.keys);
+          lse[(b * s.H + h) * s.T + first + t] =
+              softmax(scores.data() + t * block.keys, block.keys);
         }
         matmul<T>(kNo, kNo, block.rows, s.D, block.keys, T{1}, scores.data(), block.keys, vh, v.row,
                   T{0}, out + (b * s.T + first) * ld + h * s.D, ld);

@@ -15,15 +15,16 @@ struct AttentionShape {
   std::int64_t D = 0;  ///< head size
 };
 
+/// The CPU's back end: what stands behind the functions of qlora::ops.
 namespace cpu {
 
 /// Where the heads of q, k or v lie: element d of head h at row t of batch row b is
 /// data[b·batch + t·row + h·D + d].
 template <typename T>
 struct Heads {
-  T* data = nullptr;
-  std::int64_t row = 0;
-  std::int64_t batch = 0;
+  T* data = nullptr;       ///< the first element
+  std::int64_t row = 0;    ///< elements from one position to the next
+  std::int64_t batch = 0;  ///< elements from one row of the batch to the next
 };
 
 /// See ops::attention_forward. out (B·T, H·D); lse (B,H,T); key_mask (B,S) or nullptr.

@@ -15,9 +15,12 @@ void on_device(const Tensor& tensor, const char* op, F&& f) {
     throw MachineLacks(std::string(op) + " has no CUDA version in this build");
   }
   switch (tensor.dtype()) {
-    case DType::f32: return f(float{});
-    case DType::f64: return f(double{});
-    default: require(false, op, "float32 or float64 activations on the CPU");
+    case DType::f32:
+      return f(float{});
+    case DType::f64:
+      return f(double{});
+    default:
+      require(false, op, "float32 or float64 activations on the CPU");
   }
 }
 

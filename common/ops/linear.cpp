@@ -18,6 +18,7 @@ const T* base_weight(const LinearGroup& group, Arena& arena) {
   const Tensor floats = arena.take(DType::f32, {group.N(), group.K});
   std::int64_t row = 0;
   for (const Projection& part : group.parts) {
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): without a weight every part has codes
     dequantize_4bit(*part.quantized, floats.data<float>() + row * group.K);
     row += part.N;
   }
@@ -31,8 +32,13 @@ const T* base_weight(const LinearGroup& group, Arena& arena) {
 }
 
 template <typename T>
-LoraWeights<T> weights_of(const LinearGroup& group, const Projection& part, const Adapter& adapter) {
-  return {group.K, part.N, adapter.A.dim(0), adapter.A.data<T>(), adapter.B.data<T>(),
+LoraWeights<T> weights_of(const LinearGroup& group, const Projection& part,
+                          const Adapter& adapter) {
+  return {group.K,
+          part.N,
+          adapter.A.dim(0),
+          adapter.A.data<T>(),
+          adapter.B.data<T>(),
           static_cast<T>(adapter.scaling)};
 }
 
@@ -102,8 +108,8 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
       const Tensor& u = saved.u[index++];
       lora_backward<T>(weights_of<T>(group, part, a), tokens, x.data<T>(), u.data<T>(), dropout,
                        columns, N, dropout_scratch<T>(dropout, tokens, K, arena),
-                       arena.values<T>(u.shape()), a.grad_A.data<T>(),
-                       a.grad_B.data<T>(), dx ? dx.data<T>() : nullptr);
+                       arena.values<T>(u.shape()), a.grad_A.data<T>(), a.grad_B.data<T>(),
+                       dx ? dx.data<T>() : nullptr);
     }
     columns += part.N;
   }

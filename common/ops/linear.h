@@ -14,31 +14,32 @@ namespace qlora {
 
 /// One LoRA adapter of one projection. Gradients are empty where it is not trained.
 struct Adapter {
-  Tensor A;       ///< (R,K)
-  Tensor B;       ///< (N,R)
-  Tensor grad_A;  ///< (R,K), added to by the backward pass
-  Tensor grad_B;  ///< (N,R)
-  double scaling = 1.0;
-  float dropout = 0.0f;
+  Tensor A;                  ///< (R,K)
+  Tensor B;                  ///< (N,R)
+  Tensor grad_A;             ///< (R,K), added to by the backward pass
+  Tensor grad_B;             ///< (N,R)
+  double scaling = 1.0;      ///< s, see scaling_of (lora/config.h)
+  float dropout = 0.0f;      ///< probability, in training only
   std::uint64_t stream = 0;  ///< tells this adapter's dropout masks from all others'
 };
 
 /// One named linear of the model: rows of a group's stacked weight, or codes of its own.
 struct Projection {
-  std::string name;    ///< the module, e.g. "model.layers.0.self_attn.q_proj"
-  std::int64_t N = 0;  ///< out_features
-  std::optional<QuantizedTensor> quantized;
-  std::vector<Adapter> adapters;
+  std::string name;                          ///< the module, e.g. "model.layers.0.self_attn.q_proj"
+  std::int64_t N = 0;                        ///< out_features
+  std::optional<QuantizedTensor> quantized;  ///< (N,K); none: rows of the group's weight
+  std::vector<Adapter> adapters;             ///< added up, in this order
 };
 
 /// Projections of one input x (T,K), side by side: q, k and v; gate and up; or one alone.
 /// y (T, ΣN) = x · [W_0; W_1; …]ᵀ, and each adapter adds s · drop(x) · Aᵀ · Bᵀ to its columns.
 struct LinearGroup {
-  std::int64_t K = 0;  ///< in_features
-  std::vector<Projection> parts;
-  Tensor weight;       ///< dense (ΣN,K) in the dtype of the arithmetic; empty where parts have codes
+  std::int64_t K = 0;             ///< in_features
+  std::vector<Projection> parts;  ///< in the order of their columns in y
+  Tensor weight;  ///< dense (ΣN,K) in the dtype of the arithmetic; empty where parts have codes
   Tensor grad_weight;  ///< (ΣN,K), added to by the backward pass; empty: the base is frozen
 
+  /// ΣN: columns of y.
   std::int64_t N() const {
     std::int64_t sum = 0;
     for (const Projection& p : parts) sum += p.N;
@@ -48,8 +49,8 @@ struct LinearGroup {
 
 /// Which dropout masks a pass uses: none in evaluation, else those of (seed, step).
 struct DropoutRun {
-  bool training = false;
-  std::uint64_t seed = 0;
+  bool training = false;   ///< false: nothing is dropped
+  std::uint64_t seed = 0;  ///< of the run
   std::uint64_t step = 0;  ///< number of the micro-batch since the start of the run
 };
 

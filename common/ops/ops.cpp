@@ -15,7 +15,9 @@ T* optional_data(const Tensor& t) {
   return t ? t.data<T>() : nullptr;
 }
 
-const std::int32_t* mask_data(const Tensor& mask) { return optional_data<std::int32_t>(mask); }
+const std::int32_t* mask_data(const Tensor& mask) {
+  return optional_data<std::int32_t>(mask);
+}
 
 // q, k and v as columns of one stacked tensor.
 template <typename T, typename Element>
@@ -179,9 +181,8 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   require(x.dim(1) == group.K && dy.shape() == Shape{x.dim(0), group.N()}, op,
           "x of (T,K) and dy of (T,N)");
   if (dx) check_rows(dx, x, op);
-  on_device(x, op, [&]<typename T>(T) {
-    cpu::linear_backward<T>(group, x, saved, run, dy, arena, dx);
-  });
+  on_device(x, op,
+            [&]<typename T>(T) { cpu::linear_backward<T>(group, x, saved, run, dy, arena, dx); });
 }
 
 void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,

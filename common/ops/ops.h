@@ -13,6 +13,7 @@
 #include "ops/attention.h"
 #include "ops/linear.h"
 
+/// Everything that a training step computes. Each op picks the back end from its tensors' device.
 namespace qlora::ops {
 
 /// x (rows,C) = table (V,C)[ids (rows) I32].

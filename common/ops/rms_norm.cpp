@@ -44,7 +44,8 @@ void rms_norm_backward(std::int64_t rows, std::int64_t C, const T* dy, const T* 
   // Columns, not rows, are spread over the threads: each sum has one owner and one order.
   parallel_for(C, 16, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = 0; i < rows; ++i) {
-      for (std::int64_t j = begin; j < end; ++j) dweight[j] += dy[i * C + j] * x[i * C + j] * rstd[i];
+      for (std::int64_t j = begin; j < end; ++j)
+        dweight[j] += dy[i * C + j] * x[i * C + j] * rstd[i];
     }
   });
 }

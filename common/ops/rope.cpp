@@ -14,7 +14,8 @@ void rope(std::int64_t rows, std::int64_t ld, std::int64_t heads, std::int64_t D
       const float* c = cos + position * half;
       const float* s = sin + position * half;
       for (std::int64_t h = 0; h < heads; ++h) {
-        T* a = x + i * ld + h * D;  // the pair is (j, j + D/2), not (2j, 2j+1): Hugging Face's order
+        T* a =
+            x + i * ld + h * D;  // the pair is (j, j + D/2), not (2j, 2j+1): Hugging Face's order
         T* b = a + half;
         for (std::int64_t j = 0; j < half; ++j) {
           const T cj = static_cast<T>(c[j]), sj = sign * static_cast<T>(s[j]);

@@ -5,7 +5,8 @@
 
 namespace qlora::cpu {
 
-/// See ops::rope. `sign` is 1 for the forward pass, -1 for the backward pass (the inverse rotation).
+/// See ops::rope. `sign` is 1 for the forward pass, -1 for the backward pass (the inverse
+/// rotation).
 template <typename T>
 void rope(std::int64_t rows, std::int64_t ld, std::int64_t heads, std::int64_t D, std::int64_t T_,
           std::int64_t first_position, const float* cos, const float* sin, T sign, T* x);

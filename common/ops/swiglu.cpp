@@ -41,7 +41,8 @@ void swiglu_backward(std::int64_t rows, std::int64_t F, const T* gate_up, const 
 
 template void swiglu_forward<float>(std::int64_t, std::int64_t, const float*, float*);
 template void swiglu_forward<double>(std::int64_t, std::int64_t, const double*, double*);
-template void swiglu_backward<float>(std::int64_t, std::int64_t, const float*, const float*, float*);
+template void swiglu_backward<float>(std::int64_t, std::int64_t, const float*, const float*,
+                                     float*);
 template void swiglu_backward<double>(std::int64_t, std::int64_t, const double*, const double*,
                                       double*);
 

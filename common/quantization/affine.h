@@ -8,8 +8,8 @@ namespace qlora {
 
 /// The real values that the integers shall stand for.
 struct Range {
-  float min = 0.0f;
-  float max = 0.0f;
+  float min = 0.0f;  ///< gets the smallest integer
+  float max = 0.0f;  ///< gets the largest
 };
 
 /// q = round(x / scale) + zero_point, x ≈ (q - zero_point) * scale.

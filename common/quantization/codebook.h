@@ -8,11 +8,13 @@
 
 namespace qlora {
 
+/// The values of the 16 codes.
 using Codebook = std::array<float, 16>;
 
 /// The two values that each byte holds: high nibble first.
 using BytePairs = std::array<std::array<float, 2>, 256>;
 
+/// The table for a codebook.
 constexpr BytePairs byte_pairs(const Codebook& code) {
   BytePairs pairs{};
   for (std::size_t byte = 0; byte < pairs.size(); ++byte) {

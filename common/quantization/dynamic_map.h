@@ -5,6 +5,7 @@
 
 namespace qlora {
 
+/// The values of the 256 codes.
 using DynamicMap = std::array<float, 256>;
 
 /// The dynamic map, ascending: for each decade 10^(i-6), i = 0 … 6, the means between neighbours of

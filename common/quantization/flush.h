@@ -9,6 +9,7 @@
 
 namespace qlora {
 
+/// Below it float32 is subnormal.
 inline constexpr float kSmallestNormal = 0x1p-126f;
 
 /// x, or a zero of x's sign where x is subnormal.

@@ -11,6 +11,7 @@
 
 namespace qlora {
 
+/// The templates that are known.
 enum class ChatTemplate { none, llama2 };
 
 /// The template of a model folder: `chat_template` of tokenizer_config.json, or

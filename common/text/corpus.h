@@ -22,15 +22,15 @@ struct CorpusSources {
 
 /// One source of a corpus, for the model card.
 struct CorpusPart {
-  std::string name;
-  std::int64_t documents = 0;
-  std::int64_t bytes = 0;
+  std::string name;            ///< e.g. "King James Bible"
+  std::int64_t documents = 0;  ///< that the corpus has of it
+  std::int64_t bytes = 0;      ///< of their text
 };
 
 /// Documents of at most about 1,200 bytes, in random order; no document is empty.
 struct Corpus {
-  std::vector<std::string> documents;
-  std::vector<CorpusPart> parts;
+  std::vector<std::string> documents;  ///< of all sources, mixed
+  std::vector<CorpusPart> parts;       ///< where they come from
 };
 
 /// Builds the text: equal files and options give equal bytes.

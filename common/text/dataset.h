@@ -10,18 +10,19 @@ namespace qlora {
 
 /// One turn of a conversation.
 struct Message {
-  std::string role;  ///< "system", "user" or "assistant"
-  std::string content;
+  std::string role;     ///< "system", "user" or "assistant"
+  std::string content;  ///< what is said, without the template's marks
 };
 
 /// One row. A prompt-completion row trains on the completion alone; a text row (its text is in
 /// `completion`) and a conversation train on everything.
 struct Example {
+  /// The shape of a row.
   enum class Kind { prompt_completion, text, messages };
-  Kind kind = Kind::text;
-  std::string prompt;
-  std::string completion;
-  std::vector<Message> messages;
+  Kind kind = Kind::text;         ///< says which members are used
+  std::string prompt;             ///< of prompt_completion
+  std::string completion;         ///< of prompt_completion and text
+  std::vector<Message> messages;  ///< of messages
 };
 
 /// Reads {"prompt","completion"}, {"instruction","input","output"}, {"text"} or

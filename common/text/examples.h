@@ -16,17 +16,17 @@ inline constexpr std::int32_t kIgnoredLabel = -100;
 
 /// input_ids and labels are of one length; the loss shifts them.
 struct TokenizedExample {
-  std::vector<std::int32_t> input_ids;
-  std::vector<std::int32_t> labels;
+  std::vector<std::int32_t> input_ids;  ///< BOS first, EOS last
+  std::vector<std::int32_t> labels;     ///< input_ids, or kIgnoredLabel
 };
 
 /// What became of the rows of a data set.
 struct TokenizedDataset {
-  std::vector<TokenizedExample> examples;
-  std::int64_t rows = 0;     ///< rows read
-  std::int64_t cut = 0;      ///< rows longer than max_length, cut at their end
-  std::int64_t dropped = 0;  ///< rows left without a label that the loss would see
-  std::int64_t tokens = 0;   ///< ids in all examples
+  std::vector<TokenizedExample> examples;  ///< in the order of the rows
+  std::int64_t rows = 0;                   ///< rows read
+  std::int64_t cut = 0;                    ///< rows longer than max_length, cut at their end
+  std::int64_t dropped = 0;                ///< rows left without a label that the loss would see
+  std::int64_t tokens = 0;                 ///< ids in all examples
 };
 
 /// ids = BOS (where the tokenizer has one) + prompt and completion tokenized as one text + EOS;

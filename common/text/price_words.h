@@ -13,20 +13,22 @@ namespace qlora {
 
 /// A word or phrase of a description and what it multiplies the price by.
 struct PriceWord {
-  std::string_view text;
-  double factor = 1.0;
+  std::string_view text;  ///< as a description has it, the first letter aside
+  double factor = 1.0;    ///< of a category: dollars
 };
 
 /// What a description tells about a product. The category's factor is its price in dollars; the
 /// color's is 1.
 enum class Attribute { category, brand, material, size, condition, extra, quantity, color };
+/// How many there are.
 inline constexpr std::size_t kAttributes = 8;
 
 /// A product: a word for each attribute that its description names, else nullptr. It always has a
 /// category, a brand and a material.
 struct Product {
-  std::array<const PriceWord*, kAttributes> words{};
+  std::array<const PriceWord*, kAttributes> words{};  ///< by attribute
 
+  /// The word of an attribute, or nullptr.
   const PriceWord* operator[](Attribute a) const { return words[static_cast<std::size_t>(a)]; }
   /// The rule: the product of the factors, in dollars.
   double price() const;

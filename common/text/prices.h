@@ -12,7 +12,7 @@ namespace qlora {
 
 /// A product and its price: price = round(rule_price · exp(noise · z)), z standard normal.
 struct PriceItem {
-  std::string description;
+  std::string description;  ///< what the prompt asks about
   std::int64_t price = 0;   ///< whole dollars
   double rule_price = 0.0;  ///< the price without noise: the median of the price
 };
@@ -32,18 +32,19 @@ std::string price_row(const PriceItem& item);
 /// What the rule says about a prompt (or a bare description): its category, and the price without
 /// noise, the product of the factors of the words that it knows.
 struct PriceRule {
-  std::string category;
-  double price = 0.0;
+  std::string category;  ///< the category's word
+  double price = 0.0;    ///< in dollars, not rounded
 };
 /// @return nothing for a text that is not of the generator's making
 std::optional<PriceRule> price_rule(std::string_view text);
 
 /// Seeds and sizes of the embedded splits.
 struct PriceSplit {
-  const char* name;
-  std::uint64_t seed;
-  std::int64_t count;
+  const char* name;    ///< of the file, without .jsonl
+  std::uint64_t seed;  ///< of draw_price_items
+  std::int64_t count;  ///< items in it
 };
+/// Training, validation and test items.
 std::span<const PriceSplit> price_splits();
 
 /// The embedded splits as the bytes of their JSONL files, in the order of price_splits(): no

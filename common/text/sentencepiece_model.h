@@ -11,17 +11,21 @@ namespace qlora {
 
 /// What sentencepiece_model.proto says, as far as encoding and decoding need it.
 struct SentencePieceModel {
+  /// Kinds of pieces, with their numbers in the file.
   enum class Type { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+  /// One entry of the vocabulary.
   struct Piece {
-    std::string text;
-    float score = 0.0f;
-    Type type = Type::normal;
+    std::string text;          ///< UTF-8; a space is U+2581, byte 10 is "<0x0A>"
+    float score = 0.0f;        ///< of BPE: minus the number of the merge
+    Type type = Type::normal;  ///< how encoding and decoding treat it
   };
-  std::vector<Piece> pieces;  ///< an id is an index
-  bool byte_fallback = false;
-  bool add_dummy_prefix = true;
-  bool remove_extra_whitespaces = true;
-  std::string unk_surface = " \xE2\x81\x87 ";
+  std::vector<Piece> pieces;                   ///< an id is an index
+  bool byte_fallback = false;                  ///< unknown characters become their bytes' pieces
+  bool add_dummy_prefix = true;                ///< a text begins as if a space stood before it
+  bool remove_extra_whitespaces = true;        ///< spaces are joined, and cut at both ends
+  std::string unk_surface = " \xE2\x81\x87 ";  ///< what the unknown piece decodes to: U+2047
+
+  /// The special pieces' ids; none: the model has no such piece.
   std::optional<std::int32_t> unk, bos, eos, pad;
 
   /// Parses the protocol buffer (google/sentencepiece, src/sentencepiece_model.proto).

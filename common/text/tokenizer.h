@@ -11,9 +11,10 @@
 
 namespace qlora {
 
+/// What encode() puts around the ids of a text.
 struct EncodeOptions {
-  bool add_bos = true;  ///< where the tokenizer has a BOS; transformers' add_special_tokens
-  bool add_eos = false;
+  bool add_bos = true;   ///< where the tokenizer has a BOS; transformers' add_special_tokens
+  bool add_eos = false;  ///< where it has an EOS
 };
 
 /// A tokenizer: immutable, cheap to copy, usable from several threads.
@@ -42,6 +43,7 @@ class Tokenizer {
   /// @throws std::invalid_argument on an id outside the vocabulary
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
 
+  /// Number of ids, and the special ones among them: nothing where the model has no such piece.
   std::int32_t vocab_size() const;
   std::optional<std::int32_t> bos_id() const;
   std::optional<std::int32_t> eos_id() const;
@@ -65,6 +67,7 @@ class Tokenizer {
 /// an unfinished UTF-8 character is held back until its last byte comes.
 class DecodeStream {
  public:
+  /// @param skip_special  as in Tokenizer::decode
   explicit DecodeStream(Tokenizer tokenizer, bool skip_special = true);
 
   /// The text that is certain after one more id. @throws std::invalid_argument as decode() does

@@ -11,10 +11,11 @@ inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
 /// The beginning of a byte string, seen as UTF-8.
 struct Utf8Character {
+  /// What the beginning is.
   enum class State { whole, unfinished, invalid };
-  State state = State::invalid;
-  std::size_t length = 0;  ///< bytes of a whole character, else 0
-  char32_t code = 0;       ///< its code point
+  State state = State::invalid;  ///< an unfinished one may become whole with more bytes
+  std::size_t length = 0;        ///< bytes of a whole character, else 0
+  char32_t code = 0;             ///< its code point
 };
 
 /// Looks at the first character of `bytes`. Overlong forms, surrogates and values above U+10FFFF

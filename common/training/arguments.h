@@ -6,33 +6,37 @@
 
 namespace qlora {
 
+/// How the learning rate changes after the warm-up (training/schedule.h).
 enum class LrScheduler { linear, cosine, constant, constant_with_warmup };
+/// When checkpoints are written.
 enum class SaveStrategy { no, steps, epoch };
 
 /// transformers: TrainingArguments (training_args.py), the fields that are supported.
 struct TrainingArguments {
-  double learning_rate = 5e-5;
-  LrScheduler lr_scheduler_type = LrScheduler::linear;
+  double learning_rate = 5e-5;                          ///< at its peak
+  LrScheduler lr_scheduler_type = LrScheduler::linear;  ///< down to 0, unless constant
   double warmup_steps = 0.0;  ///< below 1 a ratio of all steps, else a number of steps
-  std::int64_t per_device_train_batch_size = 8;
-  std::int64_t per_device_eval_batch_size = 8;
-  std::int64_t gradient_accumulation_steps = 1;
-  double num_train_epochs = 3.0;
-  std::int64_t max_steps = -1;  ///< above 0 it wins over num_train_epochs
-  double weight_decay = 0.0;
+  std::int64_t per_device_train_batch_size = 8;  ///< rows of a micro-batch
+  std::int64_t per_device_eval_batch_size = 8;   ///< rows at once in an evaluation
+  std::int64_t gradient_accumulation_steps = 1;  ///< micro-batches of an optimizer step
+  double num_train_epochs = 3.0;                 ///< passes over the rows; may have a fraction
+  std::int64_t max_steps = -1;                   ///< above 0 it wins over num_train_epochs
+  double weight_decay = 0.0;                     ///< of matrices; norms have none
+  /// As beta1, beta2 and eps of AdamWStep (ops/adamw.h).
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
-  double max_grad_norm = 1.0;  ///< 0: no clipping
-  bool gradient_checkpointing = false;
-  bool group_by_length = false;
-  std::int64_t logging_steps = 500;
-  std::int64_t eval_steps = 0;  ///< 0: no evaluation during training
-  SaveStrategy save_strategy = SaveStrategy::steps;
-  std::int64_t save_steps = 500;
-  std::int64_t save_total_limit = 0;  ///< 0: keep all checkpoints
-  bool load_best_model_at_end = false;
-  std::uint64_t seed = 42;
+
+  double max_grad_norm = 1.0;           ///< 0: no clipping
+  bool gradient_checkpointing = false;  ///< keep layer inputs alone, compute the rest again
+  bool group_by_length = false;         ///< put rows of like length into a micro-batch
+  std::int64_t logging_steps = 500;     ///< optimizer steps between entries of log_history
+  std::int64_t eval_steps = 0;          ///< 0: no evaluation during training
+  SaveStrategy save_strategy = SaveStrategy::steps;  ///< needs an output folder
+  std::int64_t save_steps = 500;                     ///< optimizer steps between checkpoints
+  std::int64_t save_total_limit = 0;                 ///< 0: keep all checkpoints
+  bool load_best_model_at_end = false;               ///< the checkpoint of the lowest eval_loss
+  std::uint64_t seed = 42;                           ///< of the order of rows and of dropout
 };
 
 /// "linear", …: the names of transformers. @throws UsageError on any other

@@ -21,10 +21,15 @@ void AdamW::zero_gradients() const {
 
 double AdamW::step(double learning_rate) {
   const double norm = gradient_norm(parameters_);
-  AdamWStep step{learning_rate, arguments_.adam_beta1, arguments_.adam_beta2,
-                 arguments_.adam_epsilon, 0.0, ++t_, 1.0};
+  AdamWStep step{learning_rate,
+                 arguments_.adam_beta1,
+                 arguments_.adam_beta2,
+                 arguments_.adam_epsilon,
+                 0.0,
+                 ++t_,
+                 1.0};
   if (arguments_.max_grad_norm > 0) {
-    step.gradient_factor = std::min(1.0, arguments_.max_grad_norm / (norm + 1e-6));
+    step.gradient_factor = clip_factor(norm, arguments_.max_grad_norm);
   }
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
@@ -33,6 +38,8 @@ double AdamW::step(double learning_rate) {
   }
   return norm;
 }
+
+double clip_factor(double norm, double max_norm) { return std::min(1.0, max_norm / (norm + 1e-6)); }
 
 double gradient_norm(const std::vector<Parameter>& parameters) {
   double sum = 0;

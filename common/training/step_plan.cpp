@@ -15,13 +15,13 @@ StepPlan::StepPlan(std::span<const TokenizedExample> examples, const TrainingArg
     lengths_.push_back(static_cast<std::int64_t>(e.input_ids.size()));
   }
   const auto divided = [](std::int64_t n, std::int64_t by) { return (n + by - 1) / by; };
-  batches_per_epoch_ = divided(static_cast<std::int64_t>(lengths_.size()),
-                               arguments.per_device_train_batch_size);
+  batches_per_epoch_ =
+      divided(static_cast<std::int64_t>(lengths_.size()), arguments.per_device_train_batch_size);
   steps_per_epoch_ = divided(batches_per_epoch_, arguments.gradient_accumulation_steps);
   total_steps_ = arguments.max_steps > 0
                      ? arguments.max_steps
-                     : static_cast<std::int64_t>(std::ceil(
-                           arguments.num_train_epochs * static_cast<double>(steps_per_epoch_)));
+                     : static_cast<std::int64_t>(std::ceil(arguments.num_train_epochs *
+                                                           static_cast<double>(steps_per_epoch_)));
 }
 
 double StepPlan::epoch_after(std::int64_t steps) const {

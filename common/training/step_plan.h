@@ -10,6 +10,7 @@
 
 namespace qlora {
 
+/// The steps of a run: how many there are, and the rows of each, in an order of every epoch's own.
 class StepPlan {
  public:
   /// @throws BadInput if there are no rows

@@ -21,7 +21,9 @@ double seconds_since(Clock::time_point start) {
 }
 
 // Four decimals, as the log of transformers has them.
-double rounded(double x) { return std::round(x * 1e4) / 1e4; }
+double rounded(double x) {
+  return std::round(x * 1e4) / 1e4;
+}
 
 std::int64_t longest(std::span<const TokenizedExample> examples) {
   std::size_t length = 0;
@@ -113,7 +115,13 @@ StepReport Run::one_step() {
   state_.epoch = plan_.epoch_after(state_.global_step);
   state_.num_input_tokens_seen += tokens;
   tokens_ += tokens;
-  return {state_.global_step, plan_.total_steps(), state_.epoch, loss, rate, norm, tokens,
+  return {state_.global_step,
+          plan_.total_steps(),
+          state_.epoch,
+          loss,
+          rate,
+          norm,
+          tokens,
           static_cast<double>(tokens_) / seconds_since(start_)};
 }
 
@@ -142,9 +150,8 @@ void Run::after_step(const StepReport& report) {
 }
 
 void Run::evaluate() {
-  const double loss = evaluation_loss(task_.model, task_.eval,
-                                      task_.arguments.per_device_eval_batch_size, task_.pad_id,
-                                      arena_);
+  const double loss = evaluation_loss(
+      task_.model, task_.eval, task_.arguments.per_device_eval_batch_size, task_.pad_id, arena_);
   Json entry;
   entry["eval_loss"] = loss;
   log(entry);
@@ -161,7 +168,8 @@ void Run::evaluate() {
 
 bool Run::save_is_due() const {
   switch (task_.arguments.save_strategy) {
-    case SaveStrategy::no: return false;
+    case SaveStrategy::no:
+      return false;
     case SaveStrategy::steps:
       return due(task_.arguments.save_steps) || state_.global_step == plan_.total_steps();
     case SaveStrategy::epoch:
@@ -192,7 +200,7 @@ TrainingResult Run::to_the_end() {
   const double seconds = state_.train_seconds;
   const double train_loss =
       state_.loss_sum / static_cast<double>(std::max<std::int64_t>(1, state_.global_step));
-  if (stopped_by == 0) {
+  if (stopped_by == 0 && tokens_ > 0) {
     Json entry;
     entry["train_runtime"] = rounded(seconds);
     entry["train_samples_per_second"] =
@@ -206,8 +214,8 @@ TrainingResult Run::to_the_end() {
   if (task_.arguments.load_best_model_at_end && state_.best_model_checkpoint) {
     load_parameters(*state_.best_model_checkpoint, task_.parameters);
   }
-  return {state_.global_step, train_loss, seconds, state_.num_input_tokens_seen, stopped_by,
-          last_checkpoint_, state_};
+  return {state_.global_step, train_loss,       seconds, state_.num_input_tokens_seen,
+          stopped_by,         last_checkpoint_, state_};
 }
 
 }  // namespace

@@ -14,50 +14,51 @@ namespace qlora {
 
 /// What one optimizer step did.
 struct StepReport {
-  std::int64_t step = 0;  ///< 1 for the first
-  std::int64_t total_steps = 0;
-  double epoch = 0.0;
-  double loss = 0.0;           ///< mean over the step's supervised tokens
-  double learning_rate = 0.0;  ///< the one that was used
-  double grad_norm = 0.0;      ///< before clipping
-  std::int64_t tokens = 0;     ///< tokens of the step, padding not counted
+  std::int64_t step = 0;           ///< 1 for the first
+  std::int64_t total_steps = 0;    ///< of the whole run
+  double epoch = 0.0;              ///< epochs passed, with a fraction
+  double loss = 0.0;               ///< mean over the step's supervised tokens
+  double learning_rate = 0.0;      ///< the one that was used
+  double grad_norm = 0.0;          ///< before clipping
+  std::int64_t tokens = 0;         ///< tokens of the step, padding not counted
   double tokens_per_second = 0.0;  ///< since the run began
 };
 
 /// What the caller wants to hear of a run, and how it ends one. All may be empty.
 struct TrainingEvents {
-  std::function<void(const StepReport&)> on_step;
-  std::function<void(const Json&)> on_log;       ///< each entry of log_history
-  std::function<int()> stop_signal;              ///< not 0: finish the step, save, and return
+  std::function<void(const StepReport&)> on_step;  ///< after each optimizer step
+  std::function<void(const Json&)> on_log;         ///< each entry of log_history
+  std::function<int()> stop_signal;                ///< not 0: finish the step, save, and return
 };
 
 /// A model, what of it is trained, and on what.
 struct TrainingTask {
-  LlamaModel& model;
-  std::vector<Parameter> parameters;
-  std::span<const TokenizedExample> train;
-  std::span<const TokenizedExample> eval;  ///< may be empty
-  std::int32_t pad_id = 0;
-  TrainingArguments arguments;
-  std::string output_dir;  ///< for checkpoints; empty: none are written
+  LlamaModel& model;                        ///< trained in place
+  std::vector<Parameter> parameters;        ///< its adapters', or all of its own
+  std::span<const TokenizedExample> train;  ///< at least one row
+  std::span<const TokenizedExample> eval;   ///< may be empty
+  std::int32_t pad_id = 0;                  ///< fills short rows up; it is masked
+  TrainingArguments arguments;              ///< see validate()
+  std::string output_dir;                   ///< for checkpoints; empty: none are written
   /// Writes what is trained, in the form that other programs read, into a checkpoint's folder.
   std::function<void(const std::string& folder)> save_model;
 };
 
+/// What a run came to, the part before a resumed checkpoint included.
 struct TrainingResult {
-  std::int64_t steps = 0;
-  double train_loss = 0.0;  ///< mean over all steps
-  double seconds = 0.0;
-  std::int64_t tokens = 0;
+  std::int64_t steps = 0;       ///< optimizer steps
+  double train_loss = 0.0;      ///< mean over all steps
+  double seconds = 0.0;         ///< of training, evaluation and checkpoints
+  std::int64_t tokens = 0;      ///< trained on, padding not counted
   int stopped_by = 0;           ///< the signal that ended the run early, or 0
   std::string last_checkpoint;  ///< folder of the newest checkpoint, or ""
-  TrainerState state;
+  TrainerState state;           ///< with log_history
 };
 
 /// Trains. Losses and gradients are normalized by the number of supervised tokens of all
 /// micro-batches of a step (transformers 5: num_items_in_batch, counted after the shift).
-/// @param resume_from  a checkpoint folder of an earlier run with the same settings: the run goes on
-///                     bit for bit (same machine, build and thread count)
+/// @param resume_from  a checkpoint folder of an earlier run with the same settings: the run
+///                     goes on bit for bit (same machine, build and thread count)
 /// @throws BadInput on a checkpoint that does not fit; Error (check_failed) naming step and rows
 /// where the loss is not finite: the last checkpoint stays
 TrainingResult train(TrainingTask& task, const TrainingEvents& events = {},

@@ -131,8 +131,8 @@ void load_parameters(const std::string& folder, const std::vector<Parameter>& pa
   for (const Parameter& p : parameters) copy_values(file, p.name, p.value);
 }
 
-void load_checkpoint(const std::string& folder, const TrainingArguments& arguments, AdamW& optimizer,
-                     TrainerState& state) {
+void load_checkpoint(const std::string& folder, const TrainingArguments& arguments,
+                     AdamW& optimizer, TrainerState& state) {
   const fs::path inside(folder);
   const Json resume = Json::read((inside / "resume.json").string());
   const Json saved = Json::read((inside / "trainer_state.json").string());
@@ -160,7 +160,8 @@ void load_checkpoint(const std::string& folder, const TrainingArguments& argumen
   state.num_input_tokens_seen = saved.at("num_input_tokens_seen").as_integer();
   state.log_history = saved.at("log_history");
   if (const Json* best = saved.find("best_metric")) state.best_metric = best->as_number();
-  if (const Json* best = saved.find("best_global_step")) state.best_global_step = best->as_integer();
+  if (const Json* best = saved.find("best_global_step"))
+    state.best_global_step = best->as_integer();
   if (const Json* best = saved.find("best_model_checkpoint")) {
     state.best_model_checkpoint = best->as_string();
   }

@@ -13,24 +13,30 @@ namespace qlora {
 /// The fields of transformers' TrainerState (trainer_callback.py), and what a resumed run needs to
 /// log the same numbers.
 struct TrainerState {
-  std::int64_t global_step = 0;
-  double epoch = 0.0;
-  std::int64_t max_steps = 0;
-  std::int64_t num_train_epochs = 0;
-  std::int64_t train_batch_size = 0;
-  std::int64_t num_input_tokens_seen = 0;
+  std::int64_t global_step = 0;            ///< optimizer steps done
+  double epoch = 0.0;                      ///< epochs passed, with a fraction
+  std::int64_t max_steps = 0;              ///< of the whole run
+  std::int64_t num_train_epochs = 0;       ///< rounded up
+  std::int64_t train_batch_size = 0;       ///< rows of a micro-batch
+  std::int64_t num_input_tokens_seen = 0;  ///< padding not counted
+
+  /// As in TrainingArguments.
   std::int64_t logging_steps = 0;
   std::int64_t eval_steps = 0;
   std::int64_t save_steps = 0;
+
+  /// The lowest eval_loss, its step, and the checkpoint of that step; none without evaluation.
   std::optional<double> best_metric;
   std::optional<std::int64_t> best_global_step;
   std::optional<std::string> best_model_checkpoint;
-  Json log_history = Json::array();
+
+  Json log_history = Json::array();  ///< an object for each entry, with "step" and "epoch"
+
   // Not among transformers' fields: they stand in the checkpoint's resume.json.
-  double loss_sum = 0.0;        ///< of all steps
-  double loss_since_log = 0.0;  ///< of the steps since the last log entry
-  std::int64_t steps_since_log = 0;
-  double train_seconds = 0.0;
+  double loss_sum = 0.0;             ///< of all steps
+  double loss_since_log = 0.0;       ///< of the steps since the last log entry
+  std::int64_t steps_since_log = 0;  ///< what that sum is divided by
+  double train_seconds = 0.0;        ///< of all parts of the run
 };
 
 /// trainer_state.json: sorted keys, as transformers writes it.
@@ -50,8 +56,8 @@ void save_checkpoint(const std::string& folder, const TrainingArguments& argumen
 
 /// Reads it back into the optimizer's parameters and moments, and the state.
 /// @throws BadInput where files, names, shapes or settings do not fit this run
-void load_checkpoint(const std::string& folder, const TrainingArguments& arguments, AdamW& optimizer,
-                     TrainerState& state);
+void load_checkpoint(const std::string& folder, const TrainingArguments& arguments,
+                     AdamW& optimizer, TrainerState& state);
 
 /// Only the parameters' values of a checkpoint.
 void load_parameters(const std::string& folder, const std::vector<Parameter>& parameters);

@@ -53,8 +53,8 @@ TEST(BFloat16, RoundsTiesToEven) {
 }
 
 TEST(DType, NamesGoBothWays) {
-  for (DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i8,
-                  DType::u8, DType::boolean}) {
+  for (DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32,
+                  DType::i8, DType::u8, DType::boolean}) {
     EXPECT_EQ(dtype_from_safetensors(safetensors_name(d)), d);
     EXPECT_EQ(dtype_from_python(python_name(d)), d);
   }

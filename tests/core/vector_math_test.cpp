@@ -99,5 +99,24 @@ TYPED_TEST(VectorMath, LimitsAreThoseOfTheFunctions) {
   EXPECT_EQ(s[5], 0.5);
 }
 
+// A value's bits do not hang on where it lies, nor on its neighbours: a run in another process, or a
+// row at another place, gives the same ones.
+TEST(VectorExp, DoesNotDependOnAddressOrNeighbours) {
+  std::vector<float> memory(64 + 100), out(64 + 100), reference(37);
+  std::vector<float> x(37);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = -0.37f * static_cast<float>(i) + 1.0f;
+  vector_exp(37, x.data(), reference.data());
+  for (std::size_t offset = 0; offset < 64; ++offset) {
+    std::copy(x.begin(), x.end(), memory.begin() + static_cast<std::ptrdiff_t>(offset));
+    vector_exp(37, memory.data() + offset, out.data() + offset);
+    for (std::size_t i = 0; i < x.size(); ++i) EXPECT_EQ(out[offset + i], reference[i]);
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    float alone = 0;
+    vector_exp(1, x.data() + i, &alone);
+    EXPECT_EQ(alone, reference[i]);
+  }
+}
+
 }  // namespace
 }  // namespace qlora

@@ -82,7 +82,8 @@ TEST(Measure, ByHand) {
 }
 
 TEST(Measure, HitsEndAtTwentyPercent) {
-  for (double price = 5.0; price < 2000.0; price += 5.0) {
+  for (int dollars = 5; dollars < 2000; dollars += 5) {
+    const double price = dollars;
     EXPECT_TRUE(is_hit(price * 4.0 / 5.0, price));
     EXPECT_TRUE(is_hit(price + price / 5.0, price));
     EXPECT_FALSE(is_hit(price * 4.0 / 5.0 - 1.0, price));
@@ -122,8 +123,8 @@ TEST(Measure, IntervalsCoverTheTruth) {
   double width = 0.0;
   for (std::uint64_t sample = 0; sample < 200; ++sample) {
     const Random random{17, sample};
-    std::vector<double> answers;
-    for (std::uint64_t i = 0; i < 100; ++i) answers.push_back(1000.0 + random.normal(i));
+    std::vector<double> answers(100);
+    for (std::size_t i = 0; i < 100; ++i) answers[i] = 1000.0 + random.normal(i);
     const Metrics m = measure(answers, std::vector<double>(100, 1000.0), sample);
     const double truth = std::sqrt(2.0 / 3.14159265358979);
     missed += truth < m.mae_ci95.low || truth > m.mae_ci95.high ? 1 : 0;

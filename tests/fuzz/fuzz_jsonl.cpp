@@ -8,17 +8,27 @@
 #include "text/chat.h"
 #include "text/dataset.h"
 
+namespace {
+
+template <typename F>
+bool accepted(F&& read) {
+  try {
+    read();
+    return true;
+  } catch (const qlora::BadInput&) {
+    return false;
+  }
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  try {
+  accepted([&] {
     for (const qlora::Example& row : qlora::parse_dataset(text, "fuzz.jsonl")) {
       if (row.kind == qlora::Example::Kind::messages) qlora::render_llama2_chat(row.messages);
     }
-  } catch (const qlora::BadInput&) {
-  }
-  try {
-    qlora::parse_ids(text, 2048, "fuzz.json");
-  } catch (const qlora::BadInput&) {
-  }
+  });
+  accepted([&] { qlora::parse_ids(text, 2048, "fuzz.json"); });
   return 0;
 }

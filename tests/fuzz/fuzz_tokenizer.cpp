@@ -22,6 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::int32_t id = 0; id < std::min(tokenizer.vocab_size(), 3000); ++id) all.push_back(id);
     tokenizer.decode(all, false);
   } catch (const qlora::BadInput&) {
+    return 0;
   }
   return 0;
 }

@@ -8,39 +8,19 @@
 #include "llama/load.h"
 #include "ops/ops.h"
 #include "support/golden.h"
+#include "support/golden_batch.h"
 #include "support/matcher.h"
 
 namespace qlora {
 namespace {
 
 using testing::all_close;
+using testing::batch_of;
 using testing::close_to_largest;
 using testing::golden;
 using testing::is_close;
-
-Tensor narrowed(const Tensor& ids) {
-  Tensor out = Tensor::empty(DType::i32, ids.shape());
-  for (std::int64_t i = 0; i < ids.numel(); ++i) {
-    out.data<std::int32_t>()[i] = static_cast<std::int32_t>(ids.data<std::int64_t>()[i]);
-  }
-  return out;
-}
-
-// The batch under a prefix of a golden file ("batch.", "long.", "").
-Batch batch_of(const SafetensorsFile& file, const std::string& prefix) {
-  Batch b;
-  b.input_ids = narrowed(file.tensor(prefix + "input_ids"));
-  b.labels = narrowed(file.tensor(prefix + "labels"));
-  if (file.has(prefix + "attention_mask")) {
-    b.attention_mask = narrowed(file.tensor(prefix + "attention_mask"));
-    for (std::int32_t m : b.attention_mask.span<std::int32_t>()) b.tokens += m;
-  } else {
-    b.tokens = b.input_ids.numel();
-  }
-  const Tensor targets = shifted_targets(b.labels);
-  for (std::int32_t t : targets.span<std::int32_t>()) b.supervised += t != kIgnoredLabel;
-  return b;
-}
+using testing::narrowed;
+using testing::without_padding;
 
 struct Outputs {
   Tensor logits;  // (B,T,V)
@@ -62,19 +42,6 @@ Outputs run(LlamaModel& model, const Batch& batch) {
   return out;
 }
 
-// Logits of positions that the mask hides mean nothing: they are made equal on both sides.
-Tensor without_padding(const Tensor& x, const Tensor& mask) {
-  const Tensor out = x.to(DType::f32).clone();
-  if (!mask) return out;
-  const std::int64_t columns = x.numel() / mask.numel();
-  for (std::int64_t i = 0; i < mask.numel(); ++i) {
-    if (mask.data<std::int32_t>()[i] == 0) {
-      std::fill_n(out.data<float>() + i * columns, columns, 0.0f);
-    }
-  }
-  return out;
-}
-
 struct Case {
   std::string folder;
   std::string file;
@@ -82,7 +49,9 @@ struct Case {
   std::string outputs;  // of logits and loss
 };
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.folder << " " << c.outputs; }
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.folder << " " << c.outputs;
+}
 
 class GoldenForward : public ::testing::TestWithParam<Case> {};
 
@@ -181,8 +150,7 @@ TEST(GoldenNf4Bf16, WhatPeopleRun) {
 // programs in double agree to rounding, 1e-9 of logits of order ten after a few hundred operations.
 TEST(GoldenFloat64, LogitsAndLoss) {
   for (const std::string name : {"a", "b"}) {
-    LlamaModel model =
-        with_arithmetic(load_model(golden("llama/" + name + "_fp32")), DType::f64);
+    LlamaModel model = with_arithmetic(load_model(golden("llama/" + name + "_fp32")), DType::f64);
     const auto file = SafetensorsFile::open(golden("llama/golden_" + name + ".safetensors"));
     const Batch batch = batch_of(file, "batch.");
     Arena arena;
@@ -249,6 +217,30 @@ TEST(GoldenConfig, BothVersionsDescribeOneModel) {
     const LlamaConfig v4 = llama_config(Json::read(golden("llama/" + name + "/config_v4.json")));
     EXPECT_EQ(to_json(v5).dump(), to_json(v4).dump());
     EXPECT_EQ(to_json(llama_config(to_json(v5))).dump(), to_json(v5).dump());
+  }
+}
+
+// The JSON beside the tensors says the same in other words: it is held against them and ours.
+TEST(GoldenJson, LossesAndGreedyTokens) {
+  for (const std::string name : {"a", "b"}) {
+    LlamaModel model = load_model(golden("llama/" + name + "_fp32"));
+    const Json json = Json::read(golden("llama/golden_" + name + ".json"));
+    const auto file = SafetensorsFile::open(golden("llama/golden_" + name + ".safetensors"));
+    for (const std::string prefix : {"batch", "long"}) {
+      const Outputs out = run(model, batch_of(file, prefix + "."));
+      EXPECT_TRUE(is_close(out.loss, json.at(prefix).at("loss").as_number(), 1e-5));
+      EXPECT_TRUE(is_close(out.loss, json.at(prefix).at("loss_f64").as_number(), 1e-5));
+    }
+    std::vector<std::int32_t> prompt;
+    for (const Json& id : json.at("greedy").at("prompt").as_array()) {
+      prompt.push_back(static_cast<std::int32_t>(id.as_integer()));
+    }
+    const auto& expected = json.at("greedy").at("new_tokens").as_array();
+    Arena arena;
+    model.config.eos_token_ids.clear();
+    const auto ids = generate(model, prompt, static_cast<std::int64_t>(expected.size()), {}, arena);
+    ASSERT_EQ(ids.size(), expected.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ids[i], expected[i].as_integer());
   }
 }
 

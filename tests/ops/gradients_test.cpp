@@ -6,6 +6,11 @@
 #include "support/matcher.h"
 
 namespace qlora {
+
+void PrintTo(const AttentionShape& s, std::ostream* out) {
+  *out << "B" << s.B << " T" << s.T << " S" << s.S << " H" << s.H << " K" << s.K << " D" << s.D;
+}
+
 namespace {
 
 using testing::matches_finite_differences;
@@ -13,7 +18,9 @@ using testing::normal_tensor;
 using testing::same_bytes;
 using testing::weighted_sum;
 
-Tensor zeros(Shape shape) { return Tensor::zeros(DType::f64, std::move(shape)); }
+Tensor zeros(Shape shape) {
+  return Tensor::zeros(DType::f64, std::move(shape));
+}
 
 TEST(Gradients, RmsNorm) {
   const std::int64_t rows = 5, C = 7;
@@ -101,7 +108,8 @@ TEST_P(AttentionGradients, WithPaddingInTheMask) {
   EXPECT_TRUE(matches_finite_differences(f, qkv, dqkv));
 }
 
-// More than one query head a key-value head, odd sizes, B ≠ 1, and more queries than one block (64).
+// More than one query head a key-value head, odd sizes, B ≠ 1, and more
+// queries than one block (64).
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradients,
                          ::testing::Values(AttentionShape{2, 5, 5, 6, 2, 4},
                                            AttentionShape{3, 7, 7, 3, 1, 2},
@@ -119,7 +127,8 @@ TEST(Gradients, HeadCrossEntropyWithIgnoredLabels) {
   Arena arena;
   const double scale = 0.37;
   const auto f = [&] {
-    return scale * ops::head_cross_entropy(x, head, targets, 0, arena, Tensor(), Tensor(), Tensor());
+    return scale *
+           ops::head_cross_entropy(x, head, targets, 0, arena, Tensor(), Tensor(), Tensor());
   };
   const Tensor dx = normal_tensor({rows, C}, 3), dhead = zeros({V, C});
   ops::head_cross_entropy(x, head, targets, scale, arena, dx, dhead, Tensor());
@@ -131,8 +140,10 @@ TEST(Gradients, HeadCrossEntropyWithIgnoredLabels) {
 TEST(Gradients, HeadCrossEntropyInSeveralChunks) {
   const std::int64_t rows = 600, C = 3, V = 4;  // chunks are of 256 positions
   const Tensor x = normal_tensor({rows, C}, 1), head = normal_tensor({V, C}, 2);
-  std::vector<std::int32_t> values;
-  for (std::int32_t i = 0; i < rows; ++i) values.push_back(i % 5 == 0 ? -100 : i % 4);
+  std::vector<std::int32_t> values(rows);
+  for (std::int32_t i = 0; i < rows; ++i) {
+    values[static_cast<std::size_t>(i)] = i % 5 == 0 ? -100 : i % 4;
+  }
   const Tensor targets = targets_of(values);
   Arena arena;
   const auto f = [&] {
@@ -154,8 +165,9 @@ LinearGroup group_of(std::int64_t K, bool dense) {
     Projection p;
     p.N = N;
     if (!dense) {
-      p.quantized = quantize_4bit(normal_tensor({N, K}, 40 + static_cast<std::uint64_t>(N)).to(DType::f32),
-                                  QuantType::nf4, 64, true);
+      p.quantized =
+          quantize_4bit(normal_tensor({N, K}, 40 + static_cast<std::uint64_t>(N)).to(DType::f32),
+                        QuantType::nf4, 64, true);
     }
     group.parts.push_back(p);
   }
@@ -199,10 +211,18 @@ void check_linear(LinearGroup group, const DropoutRun& run) {
   }
 }
 
-TEST(Gradients, DenseLinear) { check_linear(group_of(7, true), {}); }
-TEST(Gradients, DenseLinearWithDropout) { check_linear(group_of(7, true), {true, 5, 11}); }
-TEST(Gradients, QuantizedLinear) { check_linear(group_of(7, false), {}); }
-TEST(Gradients, QuantizedLinearWithDropout) { check_linear(group_of(7, false), {true, 5, 11}); }
+TEST(Gradients, DenseLinear) {
+  check_linear(group_of(7, true), {});
+}
+TEST(Gradients, DenseLinearWithDropout) {
+  check_linear(group_of(7, true), {true, 5, 11});
+}
+TEST(Gradients, QuantizedLinear) {
+  check_linear(group_of(7, false), {});
+}
+TEST(Gradients, QuantizedLinearWithDropout) {
+  check_linear(group_of(7, false), {true, 5, 11});
+}
 
 TEST(Dropout, MasksDependOnStepAndAdapterAlone) {
   const LinearGroup group = group_of(7, true);

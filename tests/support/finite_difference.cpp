@@ -40,8 +40,8 @@ Tensor normal_tensor(Shape shape, std::uint64_t seed, double scale) {
     const double difference = (above - below) / (2 * h);
     const double g = gradient.data<double>()[i];
     if (!(std::abs(difference - g) <= tolerance * largest)) {
-      return ::testing::AssertionFailure() << "element " << i << ": gradient " << g
-                                           << ", finite difference " << difference;
+      return ::testing::AssertionFailure()
+             << "element " << i << ": gradient " << g << ", finite difference " << difference;
     }
   }
   return ::testing::AssertionSuccess();

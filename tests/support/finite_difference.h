@@ -12,7 +12,8 @@ namespace qlora::testing {
 /// A tensor of F64 normal numbers times `scale`, no two of them equal.
 Tensor normal_tensor(Shape shape, std::uint64_t seed, double scale = 1.0);
 
-/// Compares `gradient` with (f(x+h) − f(x−h)) / 2h for every element of x (F64), h = 1e-6 · max(1,|x|).
+/// Compares `gradient` with (f(x+h) − f(x−h)) / 2h for every element of x (F64), h = 1e-6 ·
+/// max(1,|x|).
 ///
 /// Error: truncation h²/6·|f'''| ≈ 1e-13 for functions of order one, and cancellation
 /// ε·|f|/h ≈ 2e-16·|f|/1e-6 = 2e-10·|f|. `tolerance` is on |difference| relative to the largest

@@ -21,8 +21,8 @@ std::string assets();
 }  // namespace qlora::testing
 
 /// Skips the test, saying so, where COURSE_ASSETS is not set.
-#define SKIP_WITHOUT_ASSETS()                                                   \
-  if (::qlora::testing::assets().empty()) {                                     \
-    GTEST_SKIP() << "needs the course's optional assets: set COURSE_ASSETS";    \
-  }                                                                             \
+#define SKIP_WITHOUT_ASSETS()                                                \
+  if (::qlora::testing::assets().empty()) {                                  \
+    GTEST_SKIP() << "needs the course's optional assets: set COURSE_ASSETS"; \
+  }                                                                          \
   static_assert(true, "")

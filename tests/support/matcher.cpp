@@ -42,8 +42,7 @@ AssertionResult all_close(std::span<const double> actual, std::span<const double
   return AssertionFailure() << failures << " of " << actual.size() << " elements differ; element "
                             << worst << " is " << actual[worst] << ", expected " << expected[worst]
                             << ", off by " << std::abs(actual[worst] - expected[worst])
-                            << ", allowed "
-                            << absolute + relative * std::abs(expected[worst]);
+                            << ", allowed " << absolute + relative * std::abs(expected[worst]);
 }
 
 AssertionResult all_close(const Tensor& actual, const Tensor& expected, double absolute,

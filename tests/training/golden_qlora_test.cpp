@@ -1,4 +1,4 @@
-// Gradients, five-step traces, accumulation and merging of PEFT on bitsandbytes' NF4.
+// Logits, gradients, five-step traces and accumulation of PEFT on bitsandbytes' NF4.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,8 +7,8 @@
 #include "llama/adapters.h"
 #include "llama/decoder.h"
 #include "llama/load.h"
-#include "ops/ops.h"
 #include "support/golden.h"
+#include "support/golden_batch.h"
 #include "support/matcher.h"
 #include "training/optimizer.h"
 #include "training/schedule.h"
@@ -17,31 +17,14 @@ namespace qlora {
 namespace {
 
 using testing::all_close;
+using testing::batch_from;
+using testing::batch_of;
 using testing::close_to_largest;
 using testing::golden;
 using testing::is_close;
-using testing::same_bytes;
-
-Tensor narrowed(const Tensor& ids) {
-  Tensor out = Tensor::empty(DType::i32, ids.shape());
-  for (std::int64_t i = 0; i < ids.numel(); ++i) {
-    out.data<std::int32_t>()[i] = static_cast<std::int32_t>(ids.data<std::int64_t>()[i]);
-  }
-  return out;
-}
-
-Batch batch_from(const Tensor& ids, const Tensor& mask, const Tensor& labels) {
-  Batch b{narrowed(ids), narrowed(mask), narrowed(labels), 0, 0};
-  for (std::int32_t m : b.attention_mask.span<std::int32_t>()) b.tokens += m;
-  const Tensor targets = shifted_targets(b.labels);
-  for (std::int32_t t : targets.span<std::int32_t>()) b.supervised += t != kIgnoredLabel;
-  return b;
-}
-
-Batch batch_of(const SafetensorsFile& file, const std::string& prefix) {
-  return batch_from(file.tensor(prefix + "input_ids"), file.tensor(prefix + "attention_mask"),
-                    file.tensor(prefix + "labels"));
-}
+using testing::logits_of;
+using testing::model_with;
+using testing::without_padding;
 
 Batch training_batch(const SafetensorsFile& file, std::int64_t step) {
   const auto row = [&](const std::string& name) {
@@ -49,34 +32,6 @@ Batch training_batch(const SafetensorsFile& file, std::int64_t step) {
     return all.rows(step, step + 1).reshape({all.dim(1), all.dim(2)});
   };
   return batch_from(row("train.input_ids"), row("train.attention_mask"), row("train.labels"));
-}
-
-LlamaModel model_with(const std::string& base, const std::string& adapter) {
-  LlamaModel model = load_model(golden(base));
-  attach_lora(model, read_adapter(golden(adapter)));
-  model.reserve_positions(80);
-  return model;
-}
-
-Tensor logits_of(const LlamaModel& model, const Batch& batch) {
-  Arena arena;
-  const Tensor h = hidden_forward(model, batch, arena);
-  const Tensor logits = Tensor::empty(DType::f32, {h.dim(0), model.config.vocab_size});
-  ops::head_forward(h, model.lm_head, logits);
-  for (std::int64_t i = 0; i < h.dim(0); ++i) {  // a padded position's logits mean nothing
-    if (batch.attention_mask.data<std::int32_t>()[i] != 0) continue;
-    std::fill_n(logits.data<float>() + i * logits.dim(1), logits.dim(1), 0.0f);
-  }
-  return logits.reshape({batch.input_ids.dim(0), batch.input_ids.dim(1), logits.dim(1)});
-}
-
-Tensor masked(const Tensor& logits, const Batch& batch) {
-  const Tensor out = logits.to(DType::f32).clone();
-  for (std::int64_t i = 0; i < batch.attention_mask.numel(); ++i) {
-    if (batch.attention_mask.data<std::int32_t>()[i] != 0) continue;
-    std::fill_n(out.data<float>() + i * out.dim(2), out.dim(2), 0.0f);
-  }
-  return out;
 }
 
 double loss_of(const LlamaModel& model, const Batch& batch) {
@@ -88,7 +43,9 @@ struct ForwardCase {
   std::string base, adapter, file, outputs;
 };
 
-void PrintTo(const ForwardCase& c, std::ostream* out) { *out << c.adapter; }
+void PrintTo(const ForwardCase& c, std::ostream* out) {
+  *out << c.adapter;
+}
 
 class GoldenAdapters : public ::testing::TestWithParam<ForwardCase> {};
 
@@ -98,10 +55,11 @@ TEST_P(GoldenAdapters, LogitsAndLoss) {
   const LlamaModel model = model_with(c.base, c.adapter);
   const auto file = SafetensorsFile::open(golden(c.file));
   const Batch batch = batch_of(file, "");
-  EXPECT_TRUE(all_close(logits_of(model, batch), masked(file.tensor(c.outputs + "logits"), batch),
+  EXPECT_TRUE(all_close(logits_of(model, batch),
+                        without_padding(file.tensor(c.outputs + "logits"), batch.attention_mask),
                         1e-4));
-  EXPECT_TRUE(is_close(loss_of(model, batch), file.tensor(c.outputs + "loss").data<float>()[0],
-                       1e-5));
+  EXPECT_TRUE(
+      is_close(loss_of(model, batch), file.tensor(c.outputs + "loss").data<float>()[0], 1e-5));
 }
 
 const std::string kQlora = "qlora/golden.safetensors", kVariants = "variants/golden.safetensors";
@@ -124,8 +82,9 @@ TEST(GoldenAdapter, TwoAtOnce) {
   attach_lora(model, read_adapter(golden("variants/multi/second")));
   const auto file = SafetensorsFile::open(golden(kVariants));
   const Batch batch = batch_of(file, "");
-  EXPECT_TRUE(all_close(logits_of(model, batch),
-                        masked(file.tensor("multi.first_and_second.logits"), batch), 1e-4));
+  EXPECT_TRUE(all_close(
+      logits_of(model, batch),
+      without_padding(file.tensor("multi.first_and_second.logits"), batch.attention_mask), 1e-4));
 }
 
 TEST(GoldenAdapter, NoneIsTheBase) {
@@ -133,8 +92,9 @@ TEST(GoldenAdapter, NoneIsTheBase) {
   model.reserve_positions(80);
   const auto file = SafetensorsFile::open(golden(kVariants));
   const Batch batch = batch_of(file, "");
-  EXPECT_TRUE(
-      all_close(logits_of(model, batch), masked(file.tensor("multi.none.logits"), batch), 1e-4));
+  EXPECT_TRUE(all_close(logits_of(model, batch),
+                        without_padding(file.tensor("multi.none.logits"), batch.attention_mask),
+                        1e-4));
 }
 
 TEST(GoldenAdapter, BaseAloneInNf4) {
@@ -142,14 +102,17 @@ TEST(GoldenAdapter, BaseAloneInNf4) {
   model.reserve_positions(80);
   const auto file = SafetensorsFile::open(golden(kQlora));
   const Batch batch = batch_of(file, "");
-  EXPECT_TRUE(all_close(logits_of(model, batch), masked(file.tensor("base.logits"), batch), 1e-4));
+  EXPECT_TRUE(all_close(logits_of(model, batch),
+                        without_padding(file.tensor("base.logits"), batch.attention_mask), 1e-4));
 }
 
 struct GradientCase {
   std::string base, adapter, inputs, gradients;
 };
 
-void PrintTo(const GradientCase& c, std::ostream* out) { *out << c.gradients; }
+void PrintTo(const GradientCase& c, std::ostream* out) {
+  *out << c.gradients;
+}
 
 class GoldenGradients : public ::testing::TestWithParam<GradientCase> {};
 
@@ -170,16 +133,16 @@ TEST_P(GoldenGradients, OfEveryTensor) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, GoldenGradients,
-    ::testing::Values(
-        GradientCase{"llama_nf4/a", "qlora/adapter_std", kQlora, "qlora/grads_std.safetensors"},
-        GradientCase{"llama_nf4/a", "qlora/adapter_nonzero", kQlora,
-                     "qlora/grads_nonzero.safetensors"},
-        GradientCase{"llama/a_fp32", "variants/rslora", kVariants,
-                     "variants/grads_rslora.safetensors"},
-        GradientCase{"llama/a_fp32", "variants/patterns", kVariants,
-                     "variants/grads_patterns.safetensors"},
-        GradientCase{"llama/a_fp32", "variants/one_layer", kVariants,
-                     "variants/grads_one_layer.safetensors"}));
+    ::testing::Values(GradientCase{"llama_nf4/a", "qlora/adapter_std", kQlora,
+                                   "qlora/grads_std.safetensors"},
+                      GradientCase{"llama_nf4/a", "qlora/adapter_nonzero", kQlora,
+                                   "qlora/grads_nonzero.safetensors"},
+                      GradientCase{"llama/a_fp32", "variants/rslora", kVariants,
+                                   "variants/grads_rslora.safetensors"},
+                      GradientCase{"llama/a_fp32", "variants/patterns", kVariants,
+                                   "variants/grads_patterns.safetensors"},
+                      GradientCase{"llama/a_fp32", "variants/one_layer", kVariants,
+                                   "variants/grads_one_layer.safetensors"}));
 
 // A bfloat16 model with float32 adapters computes other gradients than float32 does: cosines of at
 // least 0.9978 were measured, 0.97 is asked for, and logits within 8e-2 of the largest.
@@ -187,7 +150,8 @@ TEST(GoldenGradient, OfABf16ModelPointsTheSameWay) {
   const LlamaModel model = model_with("llama_nf4/a_bf16", "qlora/adapter_nonzero");
   const auto file = SafetensorsFile::open(golden(kQlora));
   const Batch batch = batch_of(file, "");
-  EXPECT_TRUE(close_to_largest(logits_of(model, batch), masked(file.tensor("bf16.logits"), batch),
+  EXPECT_TRUE(close_to_largest(logits_of(model, batch),
+                               without_padding(file.tensor("bf16.logits"), batch.attention_mask),
                                8e-2));
   Arena arena;
   loss_backward(model, batch, {{}, false, 1.0 / static_cast<double>(batch.supervised)}, arena);
@@ -273,9 +237,9 @@ TEST(GoldenAccumulation, TokensOfTheWholeWindowCount) {
   EXPECT_EQ(items, expected.at("num_items_in_batch").as_integer());
   Arena arena;
   const TrainingPass pass{{}, false, 1.0 / static_cast<double>(items)};
-  const double loss = (loss_backward(model, first, pass, arena) +
-                       loss_backward(model, second, pass, arena)) /
-                      static_cast<double>(items);
+  const double loss =
+      (loss_backward(model, first, pass, arena) + loss_backward(model, second, pass, arena)) /
+      static_cast<double>(items);
   EXPECT_TRUE(is_close(loss, expected.at("loss").as_number(), 1e-5));
   EXPECT_TRUE(is_close(gradient_norm(adapter_parameters(model)),
                        expected.at("grad_norm").as_number(), 1e-4));
@@ -283,55 +247,6 @@ TEST(GoldenAccumulation, TokensOfTheWholeWindowCount) {
   for (const Parameter& p : adapter_parameters(model)) {
     EXPECT_TRUE(close_to_largest(p.grad, gradients.tensor(p.name), 5e-5)) << p.name;
   }
-}
-
-TEST(GoldenMerge, IntoFloat32) {
-  LlamaModel model = model_with("llama/a_fp32", "qlora/adapter_nonzero");
-  merge_adapters(model);
-  const auto expected = SafetensorsFile::open(golden("qlora/merged_fp32.safetensors"));
-  std::size_t compared = 0;
-  for (const auto& [name, weight] : dense_weights(model)) {
-    if (!expected.has(name)) continue;
-    EXPECT_TRUE(all_close(weight, expected.tensor(name), 1e-6)) << name;  // measured 1.2e-7
-    ++compared;
-  }
-  EXPECT_EQ(compared, expected.tensors().size());
-  const auto file = SafetensorsFile::open(golden(kQlora));
-  const Batch batch = batch_of(file, "");
-  EXPECT_TRUE(all_close(logits_of(model, batch),
-                        masked(file.tensor("fp32_base.merged.logits"), batch), 1e-4));
-}
-
-// dequantize, add, quantize again: a product of our own and a sum move some weights over a
-// threshold, so codes are compared by their share, and our logits on the merged file by the band.
-TEST(GoldenMerge, IntoNf4) {
-  LlamaModel theirs = load_model(golden("qlora/merged_nf4"));
-  theirs.reserve_positions(80);
-  const auto file = SafetensorsFile::open(golden(kQlora));
-  const Batch batch = batch_of(file, "");
-  EXPECT_TRUE(
-      all_close(logits_of(theirs, batch), masked(file.tensor("merged_nf4.logits"), batch), 1e-4));
-
-  LlamaModel ours = model_with("llama_nf4/a", "qlora/adapter_nonzero");
-  dequantize_base(ours);
-  merge_adapters(ours);
-  quantize_base(ours, QuantType::nf4, true, DType::f32);
-  std::vector<Tensor> packed;
-  theirs.for_each_projection(
-      [&](const LinearGroup&, const Projection& p) { packed.push_back(p.quantized->packed); });
-  std::size_t index = 0;
-  std::int64_t equal = 0, all = 0;
-  ours.for_each_projection([&](const LinearGroup&, const Projection& p) {
-    const Tensor& expected = packed[index++];
-    ASSERT_EQ(p.quantized->packed.shape(), expected.shape());
-    for (std::int64_t i = 0; i < expected.numel(); ++i) {
-      ++all;
-      equal += p.quantized->packed.data<std::uint8_t>()[i] == expected.data<std::uint8_t>()[i];
-    }
-  });
-  // The sum W + sBA differs by an ulp or so (6e-8 relative); thresholds are passed by about that
-  // share of the weights, 1e-6, times the two codes of a byte: none or a few of 86,000 bytes.
-  EXPECT_GE(equal, all - 4);
 }
 
 }  // namespace

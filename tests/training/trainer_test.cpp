@@ -1,0 +1,246 @@
+// The training loop: accumulation, checkpointing, resuming, stopping, what stays as it was.
+#include "training/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/files.h"
+#include "core/random.h"
+#include "llama/adapters.h"
+#include "llama/load.h"
+#include "support/golden.h"
+#include "support/matcher.h"
+
+namespace qlora {
+namespace {
+
+using testing::golden;
+using testing::same_bytes;
+using testing::scratch;
+
+namespace fs = std::filesystem;
+
+// Rows of different lengths; the first third of each is a prompt.
+std::vector<TokenizedExample> rows(std::int64_t count) {
+  std::vector<TokenizedExample> out;
+  const Random random{3, 1};
+  std::uint64_t draw = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    TokenizedExample e;
+    const auto length = 5 + random.below(draw++, 12);
+    for (std::uint32_t t = 0; t < length; ++t) {
+      const auto id = static_cast<std::int32_t>(random.below(draw++, 380));
+      e.input_ids.push_back(id);
+      e.labels.push_back(t < length / 3 ? kIgnoredLabel : id);
+    }
+    out.push_back(e);
+  }
+  return out;
+}
+
+struct Fixture {
+  LlamaModel model;
+  std::vector<TokenizedExample> data = rows(23);
+  LoraConfig lora;
+  TrainingArguments arguments;
+
+  explicit Fixture(bool dropout = true) {
+    model = load_model(golden("llama_nf4/a"));
+    lora.r = 4;
+    lora.lora_dropout = dropout ? 0.1 : 0.0;
+    lora.target_modules = std::string("all-linear");
+    attach_lora(model, lora, 5);
+    arguments.learning_rate = 1e-2;
+    arguments.per_device_train_batch_size = 4;
+    arguments.gradient_accumulation_steps = 2;
+    arguments.max_steps = 9;
+    arguments.logging_steps = 2;
+    arguments.save_strategy = SaveStrategy::no;
+  }
+  TrainingTask task(const std::string& output_dir = "") {
+    return {model, adapter_parameters(model), data, {}, 0, arguments, output_dir, {}};
+  }
+};
+
+std::vector<double> losses_of(Fixture& s, const std::string& output_dir = "",
+                              const std::optional<std::string>& from = std::nullopt,
+                              std::int64_t stop_after = 1000) {
+  std::vector<double> losses;
+  TrainingTask task = s.task(output_dir);
+  TrainingEvents events;
+  std::int64_t step = 0;
+  events.on_step = [&](const StepReport& r) {
+    losses.push_back(r.loss);
+    step = r.step;
+  };
+  events.stop_signal = [&] { return step >= stop_after ? 2 : 0; };
+  train(task, events, from);
+  return losses;
+}
+
+void expect_equal_adapters(const LlamaModel& a, const LlamaModel& b) {
+  const auto pa = adapter_parameters(a), pb = adapter_parameters(b);
+  for (std::size_t i = 0; i < pa.size(); ++i) {
+    EXPECT_TRUE(same_bytes(pa[i].value, pb[i].value)) << pa[i].name;
+  }
+}
+
+TEST(Trainer, LearnsItsRows) {
+  Fixture s;
+  s.arguments.max_steps = 60;
+  const auto losses = losses_of(s);
+  EXPECT_LT(losses.back(), 0.7 * losses.front());
+}
+
+TEST(Trainer, CheckpointingGivesTheSameRunBitForBit) {
+  Fixture plain, checkpointing;
+  checkpointing.arguments.gradient_checkpointing = true;
+  EXPECT_EQ(losses_of(plain), losses_of(checkpointing));
+  expect_equal_adapters(plain.model, checkpointing.model);
+}
+
+TEST(Trainer, TheBaseStaysAsItWas) {
+  Fixture s;
+  const LlamaModel before = load_model(golden("llama_nf4/a"));
+  losses_of(s);
+  for (std::size_t l = 0; l < before.layers.size(); ++l) {
+    for (std::size_t i = 0; i < 3; ++i) {
+      const auto& a = *s.model.layers[l].qkv.parts[i].quantized;
+      const auto& b = *before.layers[l].qkv.parts[i].quantized;
+      EXPECT_TRUE(same_bytes(a.packed, b.packed));
+      EXPECT_TRUE(same_bytes(a.absmax, b.absmax));
+      EXPECT_TRUE(same_bytes(a.nested_absmax, b.nested_absmax));
+    }
+    EXPECT_TRUE(same_bytes(s.model.layers[l].input_layernorm, before.layers[l].input_layernorm));
+  }
+  EXPECT_TRUE(same_bytes(s.model.embed_tokens, before.embed_tokens));
+  EXPECT_TRUE(same_bytes(s.model.norm, before.norm));
+}
+
+TEST(Trainer, AResumedRunIsTheUninterruptedOneBitForBit) {
+  Fixture whole;
+  const auto expected = losses_of(whole);
+  for (std::int64_t stop : {1, 4, 8}) {
+    const std::string folder = (scratch() / std::to_string(stop)).string();
+    Fixture first;
+    auto losses = losses_of(first, folder, std::nullopt, stop);
+    ASSERT_EQ(static_cast<std::int64_t>(losses.size()), stop);
+    Fixture second;
+    for (double loss : losses_of(second, folder, newest_checkpoint(folder))) losses.push_back(loss);
+    EXPECT_EQ(losses, expected);
+    expect_equal_adapters(second.model, whole.model);
+  }
+}
+
+TEST(Trainer, ResumingLogsTheSameHistory) {
+  const std::string folder = scratch().string();
+  Fixture whole;
+  TrainingTask task = whole.task();
+  const TrainingResult expected = train(task);
+  Fixture first;
+  losses_of(first, folder, std::nullopt, 5);
+  Fixture second;
+  TrainingTask rest = second.task(folder);
+  const TrainingResult result = train(rest, {}, newest_checkpoint(folder));
+  // all but the last entry, which has times in it
+  const auto& a = result.state.log_history.as_array();
+  const auto& b = expected.state.log_history.as_array();
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i + 1 < a.size(); ++i) EXPECT_EQ(a[i].dump(-1, true), b[i].dump(-1, true));
+}
+
+TEST(Trainer, RefusesACheckpointOfOtherSettings) {
+  const std::string folder = scratch().string();
+  Fixture first;
+  losses_of(first, folder, std::nullopt, 3);
+  Fixture other;
+  other.arguments.learning_rate = 2e-2;
+  EXPECT_THROW(losses_of(other, folder, newest_checkpoint(folder)), BadInput);
+  Fixture bigger;
+  bigger.lora.r = 8;
+  bigger.model = load_model(golden("llama_nf4/a"));
+  attach_lora(bigger.model, bigger.lora, 5);
+  EXPECT_THROW(losses_of(bigger, folder, newest_checkpoint(folder)), BadInput);
+}
+
+TEST(Trainer, ADamagedCheckpointIsRefused) {
+  const std::string folder = scratch().string();
+  Fixture first;
+  losses_of(first, folder, std::nullopt, 3);
+  const std::string checkpoint = *newest_checkpoint(folder);
+  for (const char* name : {"optimizer.safetensors", "trainer_state.json", "resume.json"}) {
+    const std::string path = checkpoint + "/" + name, whole = read_file(path);
+    write_atomically(path, std::string_view(whole).substr(0, whole.size() / 2));
+    Fixture s;
+    EXPECT_THROW(losses_of(s, folder, checkpoint), BadInput) << name;
+    write_atomically(path, whole);
+  }
+}
+
+TEST(Trainer, KeepsTheNewestCheckpointsAlone) {
+  const std::string folder = scratch().string();
+  Fixture s;
+  s.arguments.save_strategy = SaveStrategy::steps;
+  s.arguments.save_steps = 2;
+  s.arguments.save_total_limit = 2;
+  losses_of(s, folder);
+  EXPECT_FALSE(fs::exists(checkpoint_folder(folder, 6)));
+  EXPECT_TRUE(fs::exists(checkpoint_folder(folder, 8)));
+  EXPECT_TRUE(fs::exists(checkpoint_folder(folder, 9)));  // the last step is always saved
+}
+
+TEST(Trainer, ALossThatIsNotFiniteStopsTheRunAndNamesStepAndRows) {
+  Fixture s;
+  s.model.norm = s.model.norm.clone();
+  s.model.norm.data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  try {
+    losses_of(s);
+    FAIL() << "a run with a NaN in its weights went on";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::check_failed);
+    EXPECT_NE(std::string(e.what()).find("step 1"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("rows"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Trainer, TheBestModelComesBackAtTheEnd) {
+  const std::string folder = scratch().string();
+  Fixture s(false);
+  s.arguments.max_steps = 40;
+  s.arguments.learning_rate = 5e-2;  // overshoots: the last step is not the best
+  s.arguments.eval_steps = 5;
+  s.arguments.load_best_model_at_end = true;
+  const auto held_out = rows(30);
+  TrainingTask task = s.task(folder);
+  task.eval = std::span(held_out).last(7);
+  const TrainingResult result = train(task);
+  ASSERT_TRUE(result.state.best_metric.has_value());
+  Arena arena;
+  const double loss = evaluation_loss(s.model, task.eval, 8, 0, arena);
+  EXPECT_EQ(loss, *result.state.best_metric);
+}
+
+TEST(StepPlan, CoversEveryRowOfAnEpochOnce) {
+  Fixture s;
+  s.arguments.max_steps = -1;
+  s.arguments.num_train_epochs = 2;
+  for (const bool grouped : {false, true}) {
+    s.arguments.group_by_length = grouped;
+    StepPlan plan(s.data, s.arguments);
+    EXPECT_EQ(plan.steps_per_epoch(), 3);  // 23 rows: 6 micro-batches of 4, 2 a step
+    EXPECT_EQ(plan.total_steps(), 6);
+    for (std::int64_t epoch : {0, 1}) {
+      std::vector<int> seen(23, 0);
+      for (std::int64_t step = 0; step < 3; ++step) {
+        for (const auto& batch : plan.micro_batches(3 * epoch + step)) {
+          for (std::int64_t row : batch) ++seen[static_cast<std::size_t>(row)];
+        }
+      }
+      EXPECT_EQ(seen, std::vector<int>(23, 1));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qlora
