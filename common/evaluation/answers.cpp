@@ -58,6 +58,7 @@ ModelEvaluation evaluate_model(const LlamaModel& model, const Tokenizer& tokeniz
     }
   });
   std::vector<std::optional<double>> answers;
+  answers.reserve(out.completions.size());
   for (const std::string& c : out.completions) answers.push_back(read_answer(c, cap));
   out.metrics = measure(answers, data.prices, seed);
   Arena arena;

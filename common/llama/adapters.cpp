@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "core/error.h"
 #include "lora/lora.h"
@@ -15,7 +16,9 @@ constexpr std::uint64_t kInitialization = 0x6c6f7261;  // keeps these numbers ap
 Adapter empty_adapter(const LlamaModel& model, const LinearGroup& group, const Projection& p,
                       const LoraConfig& config, std::uint64_t stream) {
   const std::int64_t R = r_of(config, p.name);
-  const auto zeros = [&](Shape shape) { return Tensor::zeros(model.arithmetic(), shape); };
+  const auto zeros = [&](Shape shape) {
+    return Tensor::zeros(model.arithmetic(), std::move(shape));
+  };
   Adapter a;
   a.A = zeros({R, group.K});
   a.B = zeros({p.N, R});

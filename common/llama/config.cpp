@@ -27,8 +27,8 @@ void read_rope(const Json& json, LlamaConfig& config) {
   RopeScaling& r = config.rope_scaling;
   const Json* type = scaling->find("rope_type");
   if (type == nullptr) type = scaling->find("type");  // the name before transformers 4.43
-  if (type != nullptr) r.rope_type = type->as_string();
-  if (r.rope_type == "default") return;
+  if (type == nullptr || type->as_string() == "default") return;
+  r.rope_type = type->as_string();
   if (r.rope_type != "llama3") type->reject("a rope type of default or llama3");
   r.factor = scaling->at("factor").as_number();
   r.low_freq_factor = scaling->at("low_freq_factor").as_number();

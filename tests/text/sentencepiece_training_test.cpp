@@ -13,6 +13,7 @@ namespace {
 
 std::vector<std::string> texts() {
   std::vector<std::string> texts;
+  texts.reserve(400);
   for (int i = 0; i < 400; ++i) texts.push_back(product_description(5, i));
   return texts;
 }
