@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t kBlocksize = 64;
 constexpr std::int64_t kShown = 8;
 
-void print_codebook() {
+Json print_codebook() {
   Table table({"code", "value", "gap to the next"}, "rrr");
   for (std::size_t c = 0; c < kNf4Code.size(); ++c) {
     const bool last = c + 1 == kNf4Code.size();
@@ -25,9 +25,12 @@ void print_codebook() {
   }
   fmt::print("The 16 values of NF4: close together near zero, where most weights are.\n{}\n",
              table.text());
+  Json values = Json::array();
+  for (float value : kNf4Code) values.push_back(double{value});
+  return values;
 }
 
-void print_block() {
+Json print_block() {
   std::array<float, kBlocksize> x{};
   const Random random{3, 0};
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.02f * random.normal(i);
@@ -60,13 +63,20 @@ void print_block() {
       100.0 * std::sqrt(error / energy), worst / absmax[0], (kNf4Code[1] - kNf4Code[0]) / 2.0f);
   fmt::print("64 weights take {} bytes of codes and 4 of absmax: {:.1f} bits each.\n",
              packed.size(), 8.0 * static_cast<double>(packed.size() + 4) / kBlocksize);
+  Json j = Json::object();
+  j["absmax"] = double{absmax[0]};
+  j["relative_rmse"] = std::sqrt(error / energy);
+  j["worst_error_over_absmax"] = worst / double{absmax[0]};
+  return j;
 }
 
 }  // namespace
 
-void print_lesson() {
-  print_codebook();
-  print_block();
+Json print_lesson() {
+  Json j = Json::object();
+  j["nf4_code"] = print_codebook();
+  j["block"] = print_block();
+  return j;
 }
 
 }  // namespace qlora

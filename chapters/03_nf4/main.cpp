@@ -1,4 +1,5 @@
 // Chapter 3: NF4. Without a verb the lesson; quantize and dequantize are the tool.
+#include "course/provenance.h"
 #include "course/run.h"
 #include "lesson.h"
 #include "verbs.h"
@@ -18,7 +19,9 @@ int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch03_nf4",
                   "NF4: sixteen values out of the quantiles of the normal distribution.");
-  options.action([] { print_lesson(); });
+  std::string results;
+  options.add("--json", results, "write the lesson's figures there").value_name("FILE");
+  options.action([&] { write_results(results, print_lesson()); });
 
   ConversionOptions o;
   Options& quantize = options.verb(

@@ -58,7 +58,6 @@ void report(const char* verb, const ConversionOptions& o, F&& convert) {
   fmt::print("{:.1f} MB read, {:.1f} MB written in {:.1f} s: {}\n",
              static_cast<double>(s.bytes_read) / kMegabyte,
              static_cast<double>(s.bytes_written) / kMegabyte, seconds, o.output);
-  if (!o.json) return;
   Json j = Json::object();
   j["verb"] = verb;
   j["output"] = o.output;
@@ -69,8 +68,7 @@ void report(const char* verb, const ConversionOptions& o, F&& convert) {
   j["bytes_read"] = static_cast<std::int64_t>(s.bytes_read);
   j["bytes_written"] = static_cast<std::int64_t>(s.bytes_written);
   j["seconds"] = seconds;
-  j["provenance"] = json(provenance());
-  write_atomically(*o.json, j.dump(2) + "\n");
+  write_results(o.json.value_or(""), j);
 }
 
 }  // namespace

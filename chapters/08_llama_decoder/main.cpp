@@ -6,14 +6,15 @@ int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch08_llama_decoder",
                   "The Llama 3.2 decoder: logits and text of any such folder.");
-  options.action([] {
-    InspectOptions o;
-    o.model.model = data_folder() + "/tiny-llama";
-    run_inspect(o);
-    GenerateOptions g;
-    g.model = o.model;
-    g.prompt = "In the beginning";
-    run_generate(g);
+  InspectOptions card;
+  card.model.model = data_folder() + "/tiny-llama";
+  options.add("--json", card.json, "write the model's figures there").value_name("FILE");
+  options.action([&] {
+    run_inspect(card);
+    GenerateOptions text;
+    text.model = card.model;
+    text.prompt = "In the beginning";
+    run_generate(text);
   });
 
   LogitsOptions l;

@@ -6,7 +6,6 @@
 #include <cstdio>
 
 #include "checkpoint/safetensors.h"
-#include "core/files.h"
 #include "course/provenance.h"
 #include "course/table.h"
 #include "llama/adapters.h"
@@ -14,16 +13,6 @@
 #include "ops/ops.h"
 
 namespace qlora {
-namespace {
-
-void write_json(const std::string& path, Json j) {
-  if (path.empty()) return;
-  j["provenance"] = json(provenance());
-  write_atomically(path, j.dump(2) + "\n");
-}
-
-}  // namespace
-
 void run_logits(const LogitsOptions& o) {
   LlamaModel model = load(o.model);
   const LlamaConfig& c = model.config;
@@ -58,7 +47,7 @@ void run_logits(const LogitsOptions& o) {
     fmt::print("loss {:.6f} over {} labels\n", loss, batch.supervised);
   }
   write_safetensors(o.output, tensors);
-  write_json(o.json, j);
+  write_results(o.json, j);
 }
 
 void run_generate(const GenerateOptions& o) {
@@ -95,7 +84,7 @@ void run_generate(const GenerateOptions& o) {
   j["text"] = text;
   for (std::int32_t id : ids) j["ids"].push_back(std::int64_t{id});
   j["tokens_per_second"] = static_cast<double>(ids.size()) / seconds;
-  write_json(o.json, j);
+  write_results(o.json, j);
 }
 
 void run_inspect(const InspectOptions& o) {
@@ -137,7 +126,7 @@ void run_inspect(const InspectOptions& o) {
   j["base_format"] = base_format(model);
   j["linear_bytes"] = static_cast<std::int64_t>(bytes);
   j["adapter_parameters"] = adapters;
-  write_json(o.json, j);
+  write_results(o.json, j);
 }
 
 }  // namespace qlora

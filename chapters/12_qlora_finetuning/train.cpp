@@ -29,22 +29,16 @@ void note_signal(int signal) {
   std::signal(signal, SIG_DFL);  // a second one ends the program at once
 }
 
-void write_loss_figure(const std::string& path, const std::vector<double>& losses,
-                       const Json& log_history) {
-  LineChart chart{
-      "Training loss", "optimizer step", "cross-entropy (nats a token)", false, false, {}};
-  Series train{"each step", {}, {}, false, false}, eval{"evaluation", {}, {}, true, false};
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    train.x.push_back(static_cast<double>(i + 1));
-    train.y.push_back(losses[i]);
-  }
+void write_loss_figure(const std::string& path, const Series& steps, const Json& log_history) {
+  LineChart chart{"Training loss", "optimizer step", "cross-entropy (nats a token)", false,
+                  false,           {steps}};
+  Series eval{"evaluation", {}, {}, true, false};
   for (const Json& entry : log_history.as_array()) {
     if (const Json* loss = entry.find("eval_loss")) {
       eval.x.push_back(entry.at("step").as_number());
       eval.y.push_back(loss->as_number());
     }
   }
-  chart.series.push_back(train);
   if (!eval.x.empty()) chart.series.push_back(eval);
   write_svg(path, chart);
 }
@@ -128,10 +122,11 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
   task.save_model = [&](const std::string& folder) { write_adapter_of(task.model, lora, folder); };
   StepPlan plan(task.train, task.arguments);
   Progress progress("train", plan.total_steps(), "steps");
-  std::vector<double> losses;
+  Series losses{"each step", {}, {}, false, false};
   TrainingEvents events;
   events.on_step = [&](const StepReport& r) {
-    losses.push_back(r.loss);
+    losses.x.push_back(static_cast<double>(r.step));
+    losses.y.push_back(r.loss);
     progress.update(r.step, [&] {
       return fmt::format("loss {:.4f}  lr {:.1e}  {:.0f} tokens/s", r.loss, r.learning_rate,
                          r.tokens_per_second);
@@ -179,16 +174,13 @@ int run_train(TrainOptions& o, const std::string& command) {
   }
   fmt::print("mean loss {:.4f} over {} steps, {} tokens in {:.1f} s; adapter: {}\n",
              result.train_loss, result.steps, grouped(result.tokens), result.seconds, t.output_dir);
-  if (!o.json.empty()) {
-    Json j = Json::object();
-    j["train_loss"] = result.train_loss;
-    j["steps"] = result.steps;
-    j["tokens"] = result.tokens;
-    j["seconds"] = result.seconds;
-    j["output_dir"] = t.output_dir;
-    j["provenance"] = json(provenance());
-    write_atomically(o.json, j.dump(2) + "\n");
-  }
+  Json j = Json::object();
+  j["train_loss"] = result.train_loss;
+  j["steps"] = result.steps;
+  j["tokens"] = result.tokens;
+  j["seconds"] = result.seconds;
+  j["output_dir"] = t.output_dir;
+  write_results(o.json, j);
   return 0;
 }
 

@@ -19,14 +19,16 @@ PricedPrompts embedded(const std::string& name) {
 
 }  // namespace
 
-void print_yardsticks() {
+Json print_yardsticks() {
   const PricedPrompts training = embedded("train"), test = embedded("test");
   Report report;
   add_predictors(report, training, test, 0);
   fmt::print("What answers are worth without a language model, on {} test items:\n\n{}\n",
              test.prompts.size(), report_table(report));
-  fmt::print("A tuned model has to beat the first four; nothing beats the noise floor on average.\n"
-             "ch14_evaluation evaluate --help compares a base and its adapters.\n");
+  fmt::print(
+      "A tuned model has to beat the first four; nothing beats the noise floor on average.\n"
+      "ch14_evaluation evaluate --help compares a base and its adapters.\n");
+  return report_json(report);
 }
 
 }  // namespace qlora

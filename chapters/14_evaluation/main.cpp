@@ -1,4 +1,5 @@
 // Chapter 14: evaluation. `evaluate` compares base and tuned model, `items` draws price items.
+#include "course/provenance.h"
 #include "course/run.h"
 #include "lesson.h"
 #include "verbs.h"
@@ -8,7 +9,9 @@ int main(int argc, char** argv) {
   Options options("ch14_evaluation",
                   "How good a tuned model is, beside its base and trivial answers.");
 
-  options.action([] { print_yardsticks(); });
+  std::string results;
+  options.add("--json", results, "write the figures there").value_name("FILE");
+  options.action([&] { write_results(results, print_yardsticks()); });
 
   EvaluateOptions e;
   for (int i = 0; i < argc; ++i) e.command += (i > 0 ? " " : "") + std::string(argv[i]);

@@ -1,3 +1,4 @@
+#include "course/provenance.h"
 #include "course/run.h"
 #include "pretrain.h"
 
@@ -5,7 +6,9 @@ int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch17_full_finetuning_and_many_gpus",
                   "Training every weight: how the embedded model was made.");
-  options.action([] { print_model_card(); });
+  std::string results;
+  options.add("--json", results, "write the figures there").value_name("FILE");
+  options.action([&] { write_results(results, print_model_card()); });
 
   PretrainOptions o;
   Options& verb = options.verb("pretrain", "Pre-trains the embedded model from Debian's texts.");

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "core/json.h"
 #include "text/corpus.h"
 
 namespace qlora {
@@ -28,6 +29,7 @@ struct PretrainOptions {
 int pretrain(const PretrainOptions& options);
 
 /// Prints how the embedded model was made, from the log beside it.
-void print_model_card();
+/// @return that log, without its history
+Json print_model_card();
 
 }  // namespace qlora

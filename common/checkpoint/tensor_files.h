@@ -13,9 +13,9 @@ namespace qlora {
 /// Tensors whose names differ, in one file or in several.
 class TensorFiles {
  public:
-  /// No file, or one.
+  /// No file, or one: it is a set of files too.
   TensorFiles() = default;
-  TensorFiles(SafetensorsFile file);  // NOLINT: one file is a set of files
+  TensorFiles(SafetensorsFile file);
 
   /// model.safetensors of a Hugging Face folder, or the shards that model.safetensors.index.json
   /// names. @throws BadInput if neither is there, a shard is missing, a tensor stands in two

@@ -19,15 +19,15 @@ class Json {
   using Member = std::pair<std::string, Json>;
   using Object = std::vector<Member>;
 
-  /// Null, or the value; a const char* is a string, never a bool.
+  /// Null, or the value, implicit on purpose; a const char* is a string, never a bool.
   Json() = default;
-  Json(bool value) : value_(value) {}                      // NOLINT: implicit on purpose
-  Json(double value) : value_(value) {}                    // NOLINT
-  Json(std::int64_t value) : value_(value) {}              // NOLINT
-  Json(int value) : value_(std::int64_t{value}) {}         // NOLINT
-  Json(std::string value) : value_(std::move(value)) {}    // NOLINT
-  Json(const char* value) : value_(std::string(value)) {}  // NOLINT
-  Json(Array value) : value_(std::move(value)) {}          // NOLINT
+  Json(bool value) : value_(value) {}
+  Json(double value) : value_(value) {}
+  Json(std::int64_t value) : value_(value) {}
+  Json(int value) : value_(std::int64_t{value}) {}
+  Json(std::string value) : value_(std::move(value)) {}
+  Json(const char* value) : value_(std::string(value)) {}
+  Json(Array value) : value_(std::move(value)) {}
   explicit Json(Object value) : value_(std::move(value)) {}
   /// An empty object, an empty array.
   static Json object() { return Json(Object{}); }

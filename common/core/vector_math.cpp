@@ -44,7 +44,8 @@ void vector_exp(std::int64_t n, const T* x, T* y) {
 
 template <typename T>
 void vector_sigmoid(std::int64_t n, const T* x, T* y) {
-  in_blocks(n, x, y, [](const Block<T>& b) -> Block<T> { return (T{1} + flushed_exp<T>(-b)).inverse(); });
+  in_blocks(n, x, y,
+            [](const Block<T>& b) -> Block<T> { return (T{1} + flushed_exp<T>(-b)).inverse(); });
 }
 
 template void vector_exp<float>(std::int64_t, const float*, float*);

@@ -6,6 +6,8 @@
 #include "core/parallel.h"
 #include "provenance_commit.h"  // written by provenance.cmake at each build
 
+#include "core/files.h"
+
 namespace qlora {
 namespace {
 
@@ -60,6 +62,12 @@ Json json(const Provenance& p) {
   out["threads"] = p.threads;
   out["gpu"] = p.gpu.empty() ? Json() : Json(p.gpu);
   return out;
+}
+
+void write_results(const std::string& path, Json results) {
+  if (path.empty()) return;
+  results["provenance"] = json(provenance());
+  write_atomically(path, results.dump(2) + "\n");
 }
 
 }  // namespace qlora

@@ -26,4 +26,8 @@ std::string one_line(const Provenance& p);
 /// {commit, build_type, compiler, processor, threads} and gpu, which is null where none is used.
 Json json(const Provenance& p);
 
+/// What --json FILE writes: an executable's results, with its provenance as a member of that name.
+/// Nothing where `path` is empty. @throws BadInput if the file cannot be written
+void write_results(const std::string& path, Json results);
+
 }  // namespace qlora

@@ -39,7 +39,9 @@ double AdamW::step(double learning_rate) {
   return norm;
 }
 
-double clip_factor(double norm, double max_norm) { return std::min(1.0, max_norm / (norm + 1e-6)); }
+double clip_factor(double norm, double max_norm) {
+  return std::min(1.0, max_norm / (norm + 1e-6));
+}
 
 double gradient_norm(const std::vector<Parameter>& parameters) {
   double sum = 0;

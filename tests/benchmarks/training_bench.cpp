@@ -49,11 +49,13 @@ double flops(const LlamaConfig& c, std::int64_t B, std::int64_t T) {
   const auto tokens = static_cast<double>(B * T);
   const double head = static_cast<double>(c.hidden_size * c.vocab_size);
   const double pairs = static_cast<double>(B * T * (T + 1) / 2);
-  const double attention = 4 * pairs * static_cast<double>(c.attention_size() * c.num_hidden_layers);
+  const double attention =
+      4 * pairs * static_cast<double>(c.attention_size() * c.num_hidden_layers);
   return 2 * tokens * (2 * base + 2 * head + 3 * lora - first) + 3 * attention;
 }
 
-// GFLOP/s of a 1024 x 1024 x 1024 float32 product: the median of 30, as the peers' benchmark has it.
+// GFLOP/s of a 1024 x 1024 x 1024 float32 product: the median of 30, as the peers' benchmark has
+// it.
 double product_rate() {
   constexpr std::int64_t n = 1024;
   std::vector<float> a(n * n, 0.5f), b(n * n, 0.25f), c(n * n);
@@ -103,7 +105,8 @@ void qlora_step(benchmark::State& state) {
     optimizer.zero_gradients();
     benchmark::DoNotOptimize(loss_backward(model, batch, pass, arena));
     optimizer.step(1e-3);
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    seconds.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
@@ -114,7 +117,12 @@ void qlora_step(benchmark::State& state) {
   state.counters["times_the_floor"] = median / floor;
   state.counters["threads"] = thread_count();
 }
-BENCHMARK(qlora_step)->Args({16, 64})->Args({8, 128})->Unit(benchmark::kMillisecond)->MinTime(5)->UseRealTime();
+BENCHMARK(qlora_step)
+    ->Args({16, 64})
+    ->Args({8, 128})
+    ->Unit(benchmark::kMillisecond)
+    ->MinTime(5)
+    ->UseRealTime();
 
 }  // namespace
 

@@ -99,8 +99,8 @@ TYPED_TEST(VectorMath, LimitsAreThoseOfTheFunctions) {
   EXPECT_EQ(s[5], 0.5);
 }
 
-// A value's bits do not hang on where it lies, nor on its neighbours: a run in another process, or a
-// row at another place, gives the same ones.
+// A value's bits do not hang on where it lies, nor on its neighbours: a run in another process, or
+// a row at another place, gives the same ones.
 TEST(VectorExp, DoesNotDependOnAddressOrNeighbours) {
   std::vector<float> memory(64 + 100), out(64 + 100), reference(37);
   std::vector<float> x(37);

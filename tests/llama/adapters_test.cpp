@@ -30,8 +30,7 @@ TEST(GoldenVariants, ScalingOfEveryModule) {
       }
       ++adapted;
       // a division, and for rsLoRA a root, in double: the last bit may differ
-      EXPECT_TRUE(
-          is_close(p.adapters[0].scaling, scaling.at(p.name).as_number(), 0, 1e-15));
+      EXPECT_TRUE(is_close(p.adapters[0].scaling, scaling.at(p.name).as_number(), 0, 1e-15));
     });
     EXPECT_EQ(adapted, scaling.size()) << name;
   }

@@ -26,7 +26,9 @@ std::vector<std::int32_t> ids_of(const Json& array) {
   return ids;
 }
 
-std::string folder() { return assets() + "/stories260K/hf"; }
+std::string folder() {
+  return assets() + "/stories260K/hf";
+}
 
 LlamaModel stories() {
   LlamaModel model = load_model(folder());
@@ -102,7 +104,8 @@ TEST(Stories260K, LogitsAndLossOfPrompts) {
 TEST(Stories260K, CacheAndWholeForwardAgree) {
   SKIP_WITHOUT_ASSETS();
   LlamaModel model = stories();
-  const auto ids = ids_of(Json::read(assets() + "/stories260K/golden.json").at("greedy_from_bos_200"));
+  const auto ids =
+      ids_of(Json::read(assets() + "/stories260K/golden.json").at("greedy_from_bos_200"));
   const std::span<const std::int32_t> some = std::span(ids).first(40);
   model.reserve_positions(64);
   Arena arena;
@@ -139,8 +142,10 @@ TEST(Stories260K, PerplexitiesSideBySide) {
     return perplexity(model);
   };
   const double bf16 = perplexity(rounded), nf4 = quantized(false), nf4_dq = quantized(true);
-  std::printf("stories260K perplexity on %zu tokens: bf16 %.3f, NF4 %.3f, NF4 + double quantization "
-              "%.3f\n", all.size() / 256 * 256, bf16, nf4, nf4_dq);
+  std::printf(
+      "stories260K perplexity on %zu tokens: bf16 %.3f, NF4 %.3f, NF4 + double quantization "
+      "%.3f\n",
+      all.size() / 256 * 256, bf16, nf4, nf4_dq);
   EXPECT_GT(nf4, bf16);
   EXPECT_LT(nf4, bf16 * 4 / 3);
   EXPECT_TRUE(is_close(nf4_dq, nf4, 0, 0.05));

@@ -91,11 +91,13 @@ std::string log_of(const std::string& folder) {
 }
 
 TEST(KilledRun, TwentyTimesAtRandomMomentsGivesTheSameLosses) {
-  const std::string whole = (scratch() / "whole").string(), killed = (scratch() / "killed").string();
+  const std::string whole = (scratch() / "whole").string(),
+                    killed = (scratch() / "killed").string();
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(wait_for(start_child(whole)), 0);
   const auto length = std::chrono::steady_clock::now() - begin;
-  const auto seed = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  const auto seed =
+      static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
   const Random random{seed, 1};
   int kills = 0, runs = 0;
   for (std::uint64_t i = 0; kills < 20 && runs < 400; ++i, ++runs) {

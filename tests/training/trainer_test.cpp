@@ -106,11 +106,12 @@ TEST(Trainer, TheBaseStaysAsItWas) {
   losses_of(s);
   for (std::size_t l = 0; l < before.layers.size(); ++l) {
     for (std::size_t i = 0; i < 3; ++i) {
-      const auto& a = *s.model.layers[l].qkv.parts[i].quantized;
-      const auto& b = *before.layers[l].qkv.parts[i].quantized;
-      EXPECT_TRUE(same_bytes(a.packed, b.packed));
-      EXPECT_TRUE(same_bytes(a.absmax, b.absmax));
-      EXPECT_TRUE(same_bytes(a.nested_absmax, b.nested_absmax));
+      const auto& a = s.model.layers[l].qkv.parts[i].quantized;
+      const auto& b = before.layers[l].qkv.parts[i].quantized;
+      if (!a || !b) FAIL() << "the base is in NF4";
+      EXPECT_TRUE(same_bytes(a->packed, b->packed));
+      EXPECT_TRUE(same_bytes(a->absmax, b->absmax));
+      EXPECT_TRUE(same_bytes(a->nested_absmax, b->nested_absmax));
     }
     EXPECT_TRUE(same_bytes(s.model.layers[l].input_layernorm, before.layers[l].input_layernorm));
   }
@@ -147,7 +148,8 @@ TEST(Trainer, ResumingLogsTheSameHistory) {
   const auto& a = result.state.log_history.as_array();
   const auto& b = expected.state.log_history.as_array();
   ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i + 1 < a.size(); ++i) EXPECT_EQ(a[i].dump(-1, true), b[i].dump(-1, true));
+  for (std::size_t i = 0; i + 1 < a.size(); ++i)
+    EXPECT_EQ(a[i].dump(-1, true), b[i].dump(-1, true));
 }
 
 TEST(Trainer, RefusesACheckpointOfOtherSettings) {
@@ -168,7 +170,7 @@ TEST(Trainer, ADamagedCheckpointIsRefused) {
   const std::string folder = scratch().string();
   Fixture first;
   losses_of(first, folder, std::nullopt, 3);
-  const std::string checkpoint = *newest_checkpoint(folder);
+  const std::string checkpoint = newest_checkpoint(folder).value_or("");
   for (const char* name : {"optimizer.safetensors", "trainer_state.json", "resume.json"}) {
     const std::string path = checkpoint + "/" + name, whole = read_file(path);
     write_atomically(path, std::string_view(whole).substr(0, whole.size() / 2));
@@ -215,10 +217,9 @@ TEST(Trainer, TheBestModelComesBackAtTheEnd) {
   TrainingTask task = s.task(folder);
   task.eval = std::span(held_out).last(7);
   const TrainingResult result = train(task);
-  ASSERT_TRUE(result.state.best_metric.has_value());
   Arena arena;
   const double loss = evaluation_loss(s.model, task.eval, 8, 0, arena);
-  EXPECT_EQ(loss, *result.state.best_metric);
+  EXPECT_EQ(result.state.best_metric, loss);
 }
 
 TEST(StepPlan, CoversEveryRowOfAnEpochOnce) {

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# exit_codes.sh ROOT BIN: bad input ends with its exit code, one line that says what is wrong and
+# where, and nothing half-written. BIN holds the chapter executables.
+set -euo pipefail
+root=$1 bin=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+bad=0 count=0
+model=$root/tests/golden/llama/a_fp32
+tiny=$root/data/tiny-llama
+
+# expect CODE PATTERN command…: the command ends with CODE and says PATTERN in one line.
+expect() {
+  local code=$1 pattern=$2 got=0 lines
+  shift 2
+  "$@" >"$work/stdout" 2>"$work/stderr" || got=$?
+  lines=$(wc -l <"$work/stderr")
+  count=$((count + 1))
+  if [[ $got != "$code" ]] || ((lines != 1)) || ! grep -qE "$pattern" "$work/stderr"; then
+    echo "${*##*/}: exit code $got, expected $code and one line like \"$pattern\":"
+    head -n 5 "$work/stderr"
+    bad=1
+  fi
+  [[ ! -e $work/out ]] || { echo "${*##*/}: left something behind"; rm -rf "$work/out"; bad=1; }
+}
+
+copy() { rm -rf "$work/$1" && cp -r "$2" "$work/$1"; }
+logits() { expect "$1" "$2" "$bin/ch08_llama_decoder" logits --model "$3" --ids "$4" --output "$work/out"; }
+train() { "$bin/ch12_qlora_finetuning" train --model "$tiny" --data "$work/data.jsonl" --max-steps 1 --output-dir "$work/out" "$@"; }
+
+echo '{"input_ids": [[1, 2, 3]], "labels": [[1, 2, 3]]}' >"$work/ids.json"
+echo '{"prompt": "one", "completion": " two"}' >"$work/data.jsonl"
+
+# folders and weights
+logits 3 'nowhere' "$work/nowhere" "$work/ids.json"
+copy cut "$model" && truncate -s 5000 "$work/cut/model.safetensors"
+logits 3 'cut/model.safetensors' "$work/cut" "$work/ids.json"
+copy huge "$model" && printf '\xff\xff\xff\xff\xff\xff\xff\x7f' | dd of="$work/huge/model.safetensors" conv=notrunc status=none
+logits 3 'huge/model.safetensors' "$work/huge" "$work/ids.json"
+copy wide "$model" && sed -i 's/"hidden_size": 64/"hidden_size": 96/' "$work/wide/config.json"
+logits 3 'has shape .* config.json asks for' "$work/wide" "$work/ids.json"
+copy deep "$model" && sed -i 's/"num_hidden_layers": 3/"num_hidden_layers": 4/' "$work/deep/config.json"
+logits 3 'layers.3' "$work/deep" "$work/ids.json"
+copy gemma "$model" && sed -i 's/"model_type": "llama"/"model_type": "gemma"/' "$work/gemma/config.json"
+logits 3 'model_type.*gemma' "$work/gemma" "$work/ids.json"
+copy yarn "$model" && sed -i 's/"rope_type": "llama3"/"rope_type": "yarn"/' "$work/yarn/config.json"
+logits 3 'rope_type.*yarn' "$work/yarn" "$work/ids.json"
+copy broken "$model" && sed -i '3s/$/,,/' "$work/broken/config.json"
+logits 3 'config.json: line 3' "$work/broken" "$work/ids.json"
+
+# ids, data, adapters
+echo '{"input_ids": [[1, 2, 384]]}' >"$work/high.json"
+logits 3 'high.json' "$model" "$work/high.json"
+echo '{"input_ids": [[1, 2], [3]]}' >"$work/ragged.json"
+logits 3 'ragged.json' "$model" "$work/ragged.json"
+printf '{"prompt": "a", "completion": "b"}\n{"prompt": "a"\n' >"$work/broken.jsonl"
+expect 3 'broken.jsonl: line 2' "$bin/ch12_qlora_finetuning" train --model "$tiny" \
+  --data "$work/broken.jsonl" --output-dir "$work/out"
+expect 3 'self_attn|mlp' "$bin/ch08_llama_decoder" logits --model "$root/tests/golden/llama/b_fp32" \
+  --adapter "$root/tests/golden/variants/rslora" --ids "$work/ids.json" --output "$work/out"
+copy adapter "$root/tests/golden/variants/rslora" && truncate -s 4000 "$work/adapter/adapter_model.safetensors"
+expect 3 'adapter_model.safetensors' "$bin/ch08_llama_decoder" logits --model "$model" \
+  --adapter "$work/adapter" --ids "$work/ids.json" --output "$work/out"
+copy untold "$tiny" && echo garbage >"$work/untold/tokenizer.model"
+expect 3 'untold/tokenizer.model' "$bin/ch08_llama_decoder" generate --model "$work/untold" --prompt hi
+copy fast "$tiny" && mv "$work/fast/tokenizer.model" "$work/fast/tokenizer.json"
+expect 3 'tokenizer.json' "$bin/ch08_llama_decoder" generate --model "$work/fast" --prompt hi
+
+# options and the machine
+expect 2 'learning-rat' train --learning-rat 1
+expect 2 'lr-scheduler-type' train --lr-scheduler-type sideways
+expect 2 'packing' train --packing
+echo '{"learning_rat": 1}' >"$work/config.json"
+expect 2 'learning_rat' train --config "$work/config.json"
+expect 4 'cuda' "$bin/ch08_llama_decoder" logits --model "$model" --device cuda \
+  --ids "$work/ids.json" --output "$work/out"
+echo "$count cases"
+exit "$bad"
