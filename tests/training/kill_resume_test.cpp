@@ -5,18 +5,14 @@
 #include <sys/wait.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
 #include "checkpoint/safetensors.h"
-#include "core/files.h"
 #include "core/random.h"
-#include "llama/adapters.h"
-#include "llama/load.h"
 #include "support/golden.h"
 #include "support/matcher.h"
-#include "training/trainer.h"
+#include "training/trainer_state.h"
 
 extern char** environ;
 
@@ -27,54 +23,12 @@ using testing::golden;
 using testing::same_bytes;
 using testing::scratch;
 
-constexpr const char* kFolder = "QLORA_KILLED_RUN";
-
-// Twelve steps with dropout, a checkpoint after each; the adapter is written at the end.
-void run_in(const std::string& folder) {
-  LlamaModel model = load_model(golden("llama_nf4/a"));
-  LoraConfig lora;
-  lora.r = 8;
-  lora.lora_dropout = 0.1;
-  lora.target_modules = std::string("all-linear");
-  attach_lora(model, lora, 5);
-  std::vector<TokenizedExample> data;
-  const Random random{3, 1};
-  for (std::uint64_t i = 0; i < 40; ++i) {
-    TokenizedExample e;
-    for (std::uint64_t t = 0; t < 24; ++t) {
-      e.input_ids.push_back(static_cast<std::int32_t>(random.below(24 * i + t, 380)));
-    }
-    e.labels = e.input_ids;
-    data.push_back(e);
-  }
-  TrainingArguments arguments;
-  arguments.learning_rate = 1e-2;
-  arguments.per_device_train_batch_size = 8;
-  arguments.max_steps = 12;
-  arguments.save_steps = 1;
-  arguments.logging_steps = 1;
-  TrainingTask task{model, adapter_parameters(model), data, {}, 0, arguments, folder, {}};
-  train(task, {}, newest_checkpoint(folder));
-  NamedTensors end;
-  for (const Parameter& p : task.parameters) end.emplace_back(p.name, p.value);
-  write_safetensors(folder + "/end.safetensors", end);
-}
-
-// The run below is a process of its own, started and killed by the test after it.
-TEST(KilledRun, DISABLED_Child) {
-  const char* folder = std::getenv(kFolder);
-  ASSERT_NE(folder, nullptr);
-  run_in(folder);
-}
-
+// killed_run.cpp is the run: a process of its own, so that it can be killed.
 pid_t start_child(const std::string& folder) {
-  ::setenv(kFolder, folder.c_str(), 1);
-  std::string filter = "--gtest_filter=KilledRun.DISABLED_Child";
-  std::string disabled = "--gtest_also_run_disabled_tests", quiet = "--gtest_brief=1";
-  std::string self = "/proc/self/exe";
-  char* arguments[] = {self.data(), filter.data(), disabled.data(), quiet.data(), nullptr};
+  std::string program = QLORA_KILLED_RUN, model = golden("llama_nf4/a"), to = folder;
+  char* arguments[] = {program.data(), model.data(), to.data(), nullptr};
   pid_t child = 0;
-  EXPECT_EQ(::posix_spawn(&child, self.c_str(), nullptr, nullptr, arguments, environ), 0);
+  EXPECT_EQ(::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, environ), 0);
   return child;
 }
 
