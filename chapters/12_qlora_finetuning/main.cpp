@@ -5,8 +5,15 @@
 
 int main(int argc, char** argv) {
   using namespace qlora;
-  std::string command;
-  for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
+  std::string command;  // as it was typed, without what it was resumed from
+  for (int i = 0; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--resume-from-checkpoint") {
+      ++i;
+    } else {
+      command += (command.empty() ? "" : " ") + word;
+    }
+  }
   Options options("ch12_qlora_finetuning",
                   "QLoRA fine-tuning. Without a verb: the embedded model learns prices.");
   MainJobOptions m;

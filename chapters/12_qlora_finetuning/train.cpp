@@ -120,21 +120,21 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
   std::signal(SIGINT, note_signal);
   std::signal(SIGTERM, note_signal);
   task.save_model = [&](const std::string& folder) { write_adapter_of(task.model, lora, folder); };
-  StepPlan plan(task.train, task.arguments);
-  Progress progress("train", plan.total_steps(), "steps");
+  std::optional<Progress> progress;  // begins with the first step: a resumed run has some behind it
   Series losses{"each step", {}, {}, false, false};
   TrainingEvents events;
+  std::string last;
   events.on_step = [&](const StepReport& r) {
     losses.x.push_back(static_cast<double>(r.step));
     losses.y.push_back(r.loss);
-    progress.update(r.step, [&] {
-      return fmt::format("loss {:.4f}  lr {:.1e}  {:.0f} tokens/s", r.loss, r.learning_rate,
-                         r.tokens_per_second);
-    });
+    if (!progress) progress.emplace("train", r.total_steps, "steps", r.step - 1);
+    last = fmt::format("loss {:.4f}  lr {:.1e}  {:.0f} tokens/s", r.loss, r.learning_rate,
+                       r.tokens_per_second);
+    progress->update(r.step, [&] { return last; });
   };
   events.stop_signal = [] { return static_cast<int>(received_signal); };
   const TrainingResult result = train(task, events, resume_from);
-  progress.finish();
+  if (progress) progress->finish(last);
   fs::create_directories(task.output_dir);
   if (result.stopped_by == 0) write_adapter_of(task.model, lora, task.output_dir);
   write_loss_figure(task.output_dir + "/loss.svg", losses, result.state.log_history);
