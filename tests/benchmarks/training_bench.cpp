@@ -48,7 +48,7 @@ double flops(const LlamaConfig& c, std::int64_t B, std::int64_t T) {
   });
   const auto tokens = static_cast<double>(B * T);
   const double head = static_cast<double>(c.hidden_size * c.vocab_size);
-  const double pairs = static_cast<double>(B * T * (T + 1) / 2);
+  const double pairs = 0.5 * static_cast<double>(B * T * (T + 1));
   const double attention =
       4 * pairs * static_cast<double>(c.attention_size() * c.num_hidden_layers);
   return 2 * tokens * (2 * base + 2 * head + 3 * lora - first) + 3 * attention;
@@ -100,7 +100,7 @@ void qlora_step(benchmark::State& state) {
   Arena arena;
   const double rate = product_rate();
   std::vector<double> seconds;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const auto start = std::chrono::steady_clock::now();
     optimizer.zero_gradients();
     benchmark::DoNotOptimize(loss_backward(model, batch, pass, arena));

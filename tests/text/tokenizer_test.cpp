@@ -134,6 +134,7 @@ TEST(Tokenizer, RefusesIdsOutsideTheVocabulary) {
 TEST(Tokenizer, ABatchIsItsRows) {
   const Tokenizer& t = embedded_tokenizer();
   std::vector<std::string> texts;
+  texts.reserve(37);
   for (int i = 0; i < 37; ++i) texts.push_back("row " + std::to_string(i * i));
   const auto rows = t.encode_batch(texts, kPlain);
   ASSERT_EQ(rows.size(), texts.size());

@@ -36,9 +36,7 @@ TEST(Utf8, RefusesWhatRfc3629Refuses) {
   // Continuation bytes, overlong forms, surrogates, above U+10FFFF, a letter within a character.
   for (const char* bytes : {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xE0\x9F\xBF",
                             "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x80\x80\x80", "\xF0\x8F\xBF\xBF",
-                            "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF",
-                            "\xE3"
-                            "a"}) {
+                            "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE3\x61"}) {
     EXPECT_EQ(first_character(bytes).state, State::invalid);
     EXPECT_EQ(first_character(bytes).length, 0u);
     EXPECT_FALSE(is_utf8(bytes));
