@@ -10,7 +10,11 @@
 
 namespace qlora {
 
-/// The embedded model: a Llama 3.2 in small. 2,755,008 parameters at a vocabulary of 2,048.
+/// The shape of the embedded model: a Llama 3.2 in small. 2,755,008 parameters at a vocabulary of
+/// 2,048.
+LlamaConfig tiny_llama_shape(std::int64_t vocab_size);
+
+/// The same with a tokenizer's vocabulary, BOS and EOS.
 LlamaConfig tiny_llama_config(const Tokenizer& tokenizer);
 
 /// Documents one after the other, each between BOS and EOS, cut into blocks of `length` tokens of

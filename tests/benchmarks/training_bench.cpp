@@ -14,26 +14,14 @@
 #include "llama/adapters.h"
 #include "llama/decoder.h"
 #include "training/optimizer.h"
+#include "training/pretraining.h"
 
 namespace {
 
 using namespace qlora;
 
 constexpr std::int64_t kRank = 32;
-
-LlamaConfig tiny() {
-  LlamaConfig c;
-  c.hidden_size = 192;
-  c.num_hidden_layers = 6;
-  c.num_attention_heads = 6;
-  c.num_key_value_heads = 2;
-  c.head_dim = 32;
-  c.intermediate_size = 512;
-  c.vocab_size = 2048;
-  c.max_position_embeddings = 512;
-  c.tie_word_embeddings = true;
-  return c;
-}
+constexpr std::int64_t kVocabulary = 2048;
 
 // FLOPs of a step of B rows of T tokens; a multiply-add is two. The base is frozen: no gradient of
 // its weights, and none of the first layer's input.
@@ -77,7 +65,7 @@ Batch random_batch(std::int64_t B, std::int64_t T) {
   const Random random{1, 1};
   for (std::int64_t i = 0; i < B * T; ++i) {
     b.input_ids.data<std::int32_t>()[i] =
-        static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(i), 2048));
+        static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(i), kVocabulary));
   }
   b.labels = b.input_ids;
   b.tokens = B * T;
@@ -87,7 +75,7 @@ Batch random_batch(std::int64_t B, std::int64_t T) {
 
 void qlora_step(benchmark::State& state) {
   const std::int64_t B = state.range(0), T = state.range(1);
-  LlamaModel model = random_model(tiny(), 0);
+  LlamaModel model = random_model(tiny_llama_shape(kVocabulary), 0);
   quantize_base(model, QuantType::nf4, true, DType::f32);
   LoraConfig lora;
   lora.r = kRank;
@@ -110,9 +98,10 @@ void qlora_step(benchmark::State& state) {
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
-  const double floor = flops(tiny(), B, T) / (rate * 1e9);
+  const double floor = flops(tiny_llama_shape(kVocabulary), B, T) / (rate * 1e9);
   state.counters["tokens_per_s"] = static_cast<double>(B * T) / median;
-  state.counters["MFLOP_per_token"] = flops(tiny(), B, T) / static_cast<double>(B * T) / 1e6;
+  state.counters["MFLOP_per_token"] =
+      flops(tiny_llama_shape(kVocabulary), B, T) / static_cast<double>(B * T) / 1e6;
   state.counters["product_GFLOP_per_s"] = rate;
   state.counters["times_the_floor"] = median / floor;
   state.counters["threads"] = thread_count();
