@@ -50,4 +50,23 @@ std::optional<Product> find_product(std::string_view text);
 /// sentences begin with a capital.
 std::string describe(const Product& product, std::string_view pattern);
 
+/// The sentences of a price item, patterns for describe(); each names every attribute.
+inline constexpr std::array<std::string_view, 8> kItemPatterns{
+    "[{condition} ][{size} ]{brand} {material} {category}[, {color}][, {extra}][, {quantity}].",
+    "{category} by {brand}, {material}[, {size}][, {color}][, {condition}][, {extra}][, "
+    "{quantity}].",
+    "{brand} {category} made of {material}[, {color}][, {size}][, {extra}][, {condition}][, "
+    "{quantity}].",
+    "This [{size} ]{category} from {brand} is made of {material}[, in {color}][, {condition}][, "
+    "{extra}]"
+    "[, {quantity}].",
+    "[{extra}: ][{quantity}, ][{color} ]{material} {category} by {brand}[, {size}][, {condition}].",
+    "{material} {category}[ in {color}][, {size}], from {brand}[. Condition: {condition}][. "
+    "{extra}]"
+    "[. {quantity}].",
+    "[{quantity}: ][{size} ][{color} ]{brand} {category} in {material}[, {condition}][, {extra}].",
+    "The {brand} {category}[ in {color}]: {material}[, {extra}][, size {size}][, {condition}]"
+    "[, {quantity}].",
+};
+
 }  // namespace qlora

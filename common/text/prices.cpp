@@ -17,24 +17,6 @@ constexpr std::uint64_t kItemStream = 2;
 // Standard deviation of the logarithm of the noise.
 constexpr double kNoise = 0.09;
 
-constexpr const char* kItemPatterns[] = {
-    "[{condition} ][{size} ]{brand} {material} {category}[, {color}][, {extra}][, {quantity}].",
-    "{category} by {brand}, {material}[, {size}][, {color}][, {condition}][, {extra}][, "
-    "{quantity}].",
-    "{brand} {category} made of {material}[, {color}][, {size}][, {extra}][, {condition}][, "
-    "{quantity}].",
-    "This [{size} ]{category} from {brand} is made of {material}[, in {color}][, {condition}][, "
-    "{extra}]"
-    "[, {quantity}].",
-    "[{extra}: ][{quantity}, ][{color} ]{material} {category} by {brand}[, {size}][, {condition}].",
-    "{material} {category}[ in {color}][, {size}], from {brand}[. Condition: {condition}][. "
-    "{extra}]"
-    "[. {quantity}].",
-    "[{quantity}: ][{size} ][{color} ]{brand} {category} in {material}[, {condition}][, {extra}].",
-    "The {brand} {category}[ in {color}]: {material}[, {extra}][, size {size}][, {condition}]"
-    "[, {quantity}].",
-};
-
 std::string item_description(const Product& product, const Random& random) {
   const auto pattern = random.below(0, static_cast<std::uint32_t>(std::size(kItemPatterns)));
   return describe(product, kItemPatterns[pattern]);

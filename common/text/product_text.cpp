@@ -12,23 +12,8 @@ namespace {
 constexpr std::uint64_t kProductStream = 11;
 constexpr std::uint64_t kTextStream = 12;
 
-// Whole descriptions: each names every attribute.
-constexpr const char* kOpenings[] = {
-    "[{condition} ][{size} ]{brand} {material} {category}[, {color}][, {extra}][, {quantity}].",
-    "{category} by {brand}, {material}[, {size}][, {color}][, {condition}][, {extra}][, "
-    "{quantity}].",
-    "{brand} {category} made of {material}[, {color}][, {size}][, {extra}][, {condition}][, "
-    "{quantity}].",
-    "This [{size} ]{category} from {brand} is made of {material}[, in {color}][, {condition}][, "
-    "{extra}]"
-    "[, {quantity}].",
-    "[{extra}: ][{quantity}, ][{color} ]{material} {category} by {brand}[, {size}][, {condition}].",
-    "{material} {category}[ in {color}][, {size}], from {brand}[. Condition: {condition}][. "
-    "{extra}]"
-    "[. {quantity}].",
-    "[{quantity}: ][{size} ][{color} ]{brand} {category} in {material}[, {condition}][, {extra}].",
-    "The {brand} {category}[ in {color}]: {material}[, {extra}][, size {size}][, {condition}]"
-    "[, {quantity}].",
+// Whole descriptions in more forms than an item's; each names every attribute.
+constexpr const char* kMoreOpenings[] = {
     "For the house or as a gift: [{condition} ][{color} ]{category} of {material}[, {size}], made "
     "by {brand}"
     "[, {extra}][, {quantity}].",
@@ -91,6 +76,13 @@ class Draws {
   std::uint64_t index_ = 0;
 };
 
+// One of an item's sentences, or of the further ones.
+std::string_view opening(Draws& draws) {
+  constexpr std::size_t kShared = kItemPatterns.size();
+  const std::uint32_t i = draws.below(kShared + std::size(kMoreOpenings));
+  return i < kShared ? kItemPatterns[i] : kMoreOpenings[i - kShared];
+}
+
 std::string remark(Draws& draws) {
   std::string text;
   for (const char* c = draws.pick(kRemarks); *c != '\0'; ++c) {
@@ -122,7 +114,7 @@ std::string product_description(std::uint64_t seed, std::int64_t index) {
   std::string text;
   // The question of the price items, left unanswered: its words become pieces of the vocabulary.
   if (draws.below(8) == 0) text = "How much does this cost to the nearest dollar?\n\n";
-  text += describe(product, draws.pick(kOpenings));
+  text += describe(product, opening(draws));
   if (draws.below(3) != 0) {
     text += draws.below(2) == 0 ? "\n\n" : " ";
     text += describe(product, draws.pick(kRecalls));
