@@ -1,4 +1,5 @@
-// Matrix products: the only unit of the library that instantiates Eigen's product.
+// Matrix products: the only unit of the library that instantiates Eigen's product, or calls
+// oneDNN's.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,9 @@ using Block = Eigen::Array<T, kBlock, 1>;
 template <typename T>
 Block<T> flushed_exp(const Block<T>& x) {
   constexpr T kLeast = std::is_same_v<T, float> ? T(-87.3) : T(-708.3);  // log of that number
-  return (x < kLeast).select(T{0}, x.exp());
+  Block<T> y = x.exp();  // on its own: inside a select Eigen would do it one by one
+  for (int i = 0; i < kBlock; ++i) y[i] = x[i] < kLeast ? T{0} : y[i];
+  return y;
 }
 
 template <typename T, typename F>

@@ -19,9 +19,11 @@ constexpr std::int64_t kBlock = 64;  // queries at a time: only the keys that th
 template <typename T>
 constexpr T kMasked = -std::numeric_limits<T>::infinity();
 
-// One block of queries of one head: rows [first, first + rows), which see keys [0, keys).
+// One block of queries of one head: rows [first, first + rows). Row i of it sees the keys [0,
+// seen(i)), the last row all keys that there are scores of.
 struct QueryBlock {
   std::int64_t first, rows, keys;
+  std::int64_t seen(std::int64_t i) const { return keys - rows + 1 + i; }
 };
 
 // Heads that a thread takes at least: all of them where there is too little to do for two.
@@ -34,41 +36,41 @@ QueryBlock query_block(const AttentionShape& s, std::int64_t first) {
   return {first, rows, s.S - s.T + first + rows};
 }
 
-// scores (rows, keys) = q · kᵀ / sqrt(D), masked where the query must not look.
+// scores (rows, keys) = q · kᵀ / sqrt(D), -infinity where key_mask hides a key. What lies past the
+// keys that a row sees stays in place: softmax and the gradients put a zero there.
 template <typename T>
 void scores_of(const AttentionShape& s, const QueryBlock& b, const T* q, std::int64_t ldq,
                const T* k, std::int64_t ldk, const std::int32_t* mask, T* scores) {
   const T scale = T{1} / std::sqrt(static_cast<T>(s.D));
   matmul<T>(kNo, kYes, b.rows, b.keys, s.D, scale, q + b.first * ldq, ldq, k, ldk, T{0}, scores,
             b.keys);
+  if (mask == nullptr) return;
   for (std::int64_t i = 0; i < b.rows; ++i) {
-    T* row = scores + i * b.keys;
-    const std::int64_t position = s.S - s.T + b.first + i;
-    std::fill(row + position + 1, row + b.keys, kMasked<T>);
-    if (mask == nullptr) continue;
-    for (std::int64_t j = 0; j <= position; ++j) {
-      if (mask[j] == 0) row[j] = kMasked<T>;
+    for (std::int64_t j = 0; j < b.seen(i); ++j) {
+      if (mask[j] == 0) scores[i * b.keys + j] = kMasked<T>;
     }
   }
 }
 
-// Turns scores into probabilities in place; returns log Σ exp. A row that sees nothing gets zeros.
+// Turns the first `seen` scores of a row into probabilities in place and the rest into zeros;
+// returns log Σ exp. A row whose keys are all masked gets zeros.
 template <typename T>
-T softmax(T* row, std::int64_t keys) {
+T softmax(T* row, std::int64_t seen, std::int64_t keys) {
+  std::fill(row + seen, row + keys, T{0});
   T largest = kMasked<T>;
 #pragma omp simd reduction(max : largest)
-  for (std::int64_t j = 0; j < keys; ++j) largest = std::max(largest, row[j]);
+  for (std::int64_t j = 0; j < seen; ++j) largest = std::max(largest, row[j]);
   if (largest == kMasked<T>) {
-    std::fill(row, row + keys, T{0});
+    std::fill(row, row + seen, T{0});
     return kMasked<T>;
   }
-  for (std::int64_t j = 0; j < keys; ++j) row[j] -= largest;
-  vector_exp(keys, row, row);
+  for (std::int64_t j = 0; j < seen; ++j) row[j] -= largest;
+  vector_exp(seen, row, row);
   T sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (std::int64_t j = 0; j < keys; ++j) sum += row[j];
+  for (std::int64_t j = 0; j < seen; ++j) sum += row[j];
   const T inverse = T{1} / sum;
-  for (std::int64_t j = 0; j < keys; ++j) row[j] *= inverse;
+  for (std::int64_t j = 0; j < seen; ++j) row[j] *= inverse;
   return largest + std::log(sum);
 }
 
@@ -91,7 +93,7 @@ void attention_forward(const AttentionShape& s, Heads<const T> q, Heads<const T>
         scores_of(s, block, qh, q.row, kh, k.row, mask, scores.data());
         for (std::int64_t t = 0; t < block.rows; ++t) {
           lse[(b * s.H + h) * s.T + first + t] =
-              softmax(scores.data() + t * block.keys, block.keys);
+              softmax(scores.data() + t * block.keys, block.seen(t), block.keys);
         }
         matmul<T>(kNo, kNo, block.rows, s.D, block.keys, T{1}, scores.data(), block.keys, vh, v.row,
                   T{0}, out + (b * s.T + first) * ld + h * s.D, ld);
@@ -107,12 +109,10 @@ template <typename T>
 void probabilities(const QueryBlock& block, const T* lse, T* scores) {
   for (std::int64_t t = 0; t < block.rows; ++t) {
     T* row = scores + t * block.keys;
-    if (lse[t] == kMasked<T>) {
-      std::fill(row, row + block.keys, T{0});
-      continue;
-    }
-    for (std::int64_t j = 0; j < block.keys; ++j) row[j] -= lse[t];
-    vector_exp(block.keys, row, row);
+    const std::int64_t seen = lse[t] == kMasked<T> ? 0 : block.seen(t);
+    std::fill(row + seen, row + block.keys, T{0});
+    for (std::int64_t j = 0; j < seen; ++j) row[j] -= lse[t];
+    vector_exp(seen, row, row);
   }
 }
 
@@ -127,7 +127,9 @@ void score_gradient(const AttentionShape& s, const QueryBlock& block, const T* P
     for (std::int64_t d = 0; d < s.D; ++d) delta += out[t * ld + d] * dout[t * ld + d];
     const T* p = P + t * block.keys;
     T* dp = dP + t * block.keys;
-    for (std::int64_t j = 0; j < block.keys; ++j) dp[j] = p[j] * (dp[j] - delta) * scale;
+    const std::int64_t seen = block.seen(t);
+    for (std::int64_t j = 0; j < seen; ++j) dp[j] = p[j] * (dp[j] - delta) * scale;
+    std::fill(dp + seen, dp + block.keys, T{0});
   }
 }
 
