@@ -1,0 +1,34 @@
+#include "course/lesson.h"
+
+#include <cstdio>
+#include <filesystem>
+
+#include "course/provenance.h"
+
+namespace qlora {
+
+void add_lesson_options(Options& options, LessonOptions& lesson) {
+  options.add("--json", lesson.json, "write the results and all claims there").value_name("FILE");
+  options.add("--figures", lesson.figures, "write the lesson's figures there, as SVG")
+      .value_name("DIR");
+  options.add("--all-claims", lesson.all_claims,
+              "print every claim of the course, also those that a test shows");
+}
+
+void run_lesson(const Chapter& chapter, const LessonOptions& options) {
+  Ledger ledger(chapter.folder + "/numbers.json");
+  Json results = chapter.tell();
+  chapter.claims(ledger);
+  std::fputs("\n", stdout);
+  ledger.print(options.all_claims);
+  if (!options.figures.empty()) {
+    std::error_code ignored;  // the first picture says what is wrong
+    std::filesystem::create_directories(options.figures, ignored);
+    chapter.draw(options.figures);
+  }
+  results["claims"] = ledger.json();
+  write_results(options.json, std::move(results));
+  ledger.check();
+}
+
+}  // namespace qlora
