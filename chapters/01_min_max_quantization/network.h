@@ -116,7 +116,7 @@ inline IntegerLayer quantized(const Layer& layer, Range inputs) {
 }
 
 /// Step 3: y = s_x s_w (Σ q_x q_w - z_x Σ q_w) + b. The sums are integers.
-// [integer layer]
+// [integer_layer]
 inline std::vector<float> forward(const IntegerLayer& layer, const std::vector<float>& x) {
   const auto T = static_cast<std::int64_t>(x.size()) / layer.K;
   std::vector<std::uint8_t> q(x.size());
@@ -132,7 +132,7 @@ inline std::vector<float> forward(const IntegerLayer& layer, const std::vector<f
   }
   return y;
 }
-// [/integer layer]
+// [/integer_layer]
 
 /// max(0, x) for each value.
 inline std::vector<float> relu(std::vector<float> x) {

@@ -61,4 +61,13 @@ inline double energy_of(const std::vector<float>& x) {
   return sum;
 }
 
+/// sqrt(Σ (x - x')² / Σ x²).
+inline double relative_error(const std::vector<float>& x, const std::vector<float>& restored) {
+  double error = 0.0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    error += std::pow(double{x[i]} - double{restored[i]}, 2);
+  }
+  return std::sqrt(error / energy_of(x));
+}
+
 }  // namespace qlora
