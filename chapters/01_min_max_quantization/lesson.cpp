@@ -17,11 +17,13 @@ using Byte = std::uint8_t;
 
 // x, x / s + z, q, x' and the error of each value, as a table.
 Json print_mapping(const std::vector<float>& x, Range range) {
+  // [mapping]
   const AffineParams params = affine_params<Byte>(range);
   std::vector<Byte> q(x.size());
   std::vector<float> restored(x.size());
   quantize_affine<Byte>(x, params, q);
   dequantize_affine<Byte>(q, params, restored);
+  // [/mapping]
   Table table({"x", "x / s + z", "q", "x'", "x' - x"}, "rrrrr");
   for (std::size_t i = 0; i < x.size(); ++i) {
     table.add({fmt::format("{:g}", x[i]),
@@ -78,10 +80,12 @@ Json print_calibration() {
   for (const DataSet& data : data_sets(QLORA_DATA_DIR)) {
     const std::vector<float>& x = data.values;
     const double deviation = std::sqrt(energy_of(x) / static_cast<double>(x.size()));
+    // [calibration]
     const Range all = min_max_range(x);
     const Range best = mse_range<std::int8_t>(x);
     const double errors[]{error_in(x, all), error_in(x, percentile_range(x, 99.99)),
                           error_in(x, percentile_range(x, 99.0)), error_in(x, best)};
+    // [/calibration]
     table.add({data.name, fmt::format("{:.1f} sigma", std::max(-all.min, all.max) / deviation),
                percent(errors[0]), percent(errors[1]), percent(errors[2]), percent(errors[3]),
                fmt::format("{:.2f}", best.max / all.max)});

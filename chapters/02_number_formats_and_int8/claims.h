@@ -10,11 +10,14 @@ namespace qlora::chapter02 {
 
 /// The inputs that the course gives.
 struct CourseInputs {
-  std::string model = "llama-3.2-3b";              ///< of documents 001
-  std::string larger = "llama-3.1-8b";             ///< of document 002
-  double round_parameters = 8e9;                   ///< "8 B"
-  int full = 32, half = 16, byte = 8, nibble = 4;  ///< bits of the formats that it compares
-  double card_gib = 16.0;                          ///< memory of a T4
+  std::string model = "llama-3.2-3b";   ///< of document 001
+  std::string larger = "llama-3.1-8b";  ///< of document 002
+  double round_parameters = 8e9;        ///< "8 B"
+  int full = 32;                        ///< bits of full precision
+  int half = 16;                        ///< of half precision
+  int byte = 8;                         ///< of int8
+  int nibble = 4;                       ///< of int4 and NF4
+  double card_gib = 16.0;               ///< memory of a T4
 };
 
 /// Parameters of a model's linear layers: what bitsandbytes quantizes.

@@ -79,9 +79,11 @@ Json print_granularity() {
     row["data"] = data.name;
     for (const int bits : {8, 4}) {
       for (const std::int64_t block : {n, std::int64_t{512}, std::int64_t{64}}) {
+        // [granularity]
         std::vector<float> restored(x.size());
         fake_quantize_absmax(x, bits, block, restored);
         const double error = relative_error(x, restored);
+        // [/granularity]
         cells.push_back(fmt::format("{:.2f} %", 100.0 * error));
         row[fmt::format("int{} {}", bits, block == n ? "tensor" : std::to_string(block))] = error;
       }

@@ -40,11 +40,13 @@ struct OutlierLayer {
   /// The root of the mean square error of linear_int8(), over that of what all columns but the
   /// three contribute to the exact product: it does not shrink as the three grow.
   double error(float threshold) const {
+    // [layer]
     std::vector<std::int8_t> codes(w.size());
     std::vector<float> absmax(static_cast<std::size_t>(N));
     quantize_rowwise_int8(w, N, K, codes, absmax);
     std::vector<float> y(static_cast<std::size_t>(T * N));
     linear_int8({codes, absmax, N, K}, x, T, {}, threshold, y);
+    // [/layer]
     double squares = 0.0;
     double energy = 0.0;
     for (std::size_t i = 0; i < y.size(); ++i) {

@@ -20,7 +20,6 @@ void require_sizes(const char* function, std::int64_t rows, std::int64_t columns
 
 }  // namespace
 
-// [quantize]
 void quantize_rowwise_int8(std::span<const float> x, std::int64_t rows, std::int64_t columns,
                            std::span<std::int8_t> q, std::span<float> absmax) {
   require_sizes("quantize_rowwise_int8", rows, columns, x.size(), q.size(), absmax.size());
@@ -36,7 +35,6 @@ void quantize_rowwise_int8(std::span<const float> x, std::int64_t rows, std::int
     }
   }
 }
-// [/quantize]
 
 void dequantize_rowwise_int8(std::span<const std::int8_t> q, std::span<const float> absmax,
                              std::int64_t rows, std::int64_t columns, std::span<float> x) {

@@ -16,7 +16,6 @@ float usable_scale(double scale) {
 }
 
 // Ties to even. The clamp comes before the conversion, which is undefined outside of the integers.
-// [quantize]
 template <typename Int>
 Int to_integer(float x, AffineParams params, float q_min, float q_max) {
   const auto zero_point = static_cast<float>(params.zero_point);
@@ -24,7 +23,6 @@ Int to_integer(float x, AffineParams params, float q_min, float q_max) {
   const float q = std::nearbyint(x / params.scale) + zero_point;
   return static_cast<Int>(std::clamp(q, q_min, q_max));
 }
-// [/quantize]
 
 }  // namespace
 
@@ -37,7 +35,6 @@ Range min_max_range(std::span<const float> x) {
   return range.min <= range.max ? range : Range{};
 }
 
-// [params]
 template <typename Int>
 AffineParams affine_params(Range range) {
   require(std::isfinite(range.min) && std::isfinite(range.max) && range.min <= range.max,
@@ -50,7 +47,6 @@ AffineParams affine_params(Range range) {
   const double zero_point = std::nearbyint(q_min - min / scale);
   return {scale, static_cast<std::int32_t>(std::clamp(zero_point, q_min, q_max))};
 }
-// [/params]
 
 template <typename Int>
 void quantize_affine(std::span<const float> x, AffineParams params, std::span<Int> q) {

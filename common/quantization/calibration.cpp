@@ -20,7 +20,6 @@ float interpolated(const std::vector<float>& sorted, double place) {
 
 }  // namespace
 
-// [percentile]
 Range percentile_range(std::span<const float> x, double percent) {
   require(percent > 0.0 && percent <= 100.0, "percentile_range", "0 < percent <= 100");
   std::vector<float> sorted;
@@ -32,7 +31,6 @@ Range percentile_range(std::span<const float> x, double percent) {
   const double left_out = (100.0 - percent) / 200.0 * last;
   return {interpolated(sorted, left_out), interpolated(sorted, last - left_out)};
 }
-// [/percentile]
 
 template <typename Int>
 double squared_error(std::span<const float> x, Range range) {
@@ -49,7 +47,6 @@ double squared_error(std::span<const float> x, Range range) {
   return sum;
 }
 
-// [mse]
 template <typename Int>
 Range mse_range(std::span<const float> x, int steps) {
   require(steps >= 1, "mse_range", "at least one step");
@@ -66,7 +63,6 @@ Range mse_range(std::span<const float> x, int steps) {
   }
   return best;
 }
-// [/mse]
 
 template double squared_error<std::uint8_t>(std::span<const float>, Range);
 template double squared_error<std::int8_t>(std::span<const float>, Range);

@@ -41,6 +41,7 @@ FloatFields fields_of(const FloatFormat& format, std::uint32_t pattern) {
   return {(pattern >> (format.bits() - 1)) & 1u, (pattern >> format.mantissa_bits) & exponents,
           pattern & mantissas};
 }
+// [/fields]
 
 double value_of(const FloatFormat& format, FloatFields fields) {
   const std::uint32_t largest_exponent = (1u << format.exponent_bits) - 1u;
@@ -56,7 +57,6 @@ double value_of(const FloatFormat& format, FloatFields fields) {
   }
   return fields.sign == 1 ? -magnitude : magnitude;
 }
-// [/fields]
 
 std::string to_string(const FloatFormat& format, std::uint32_t pattern) {
   std::string text;

@@ -49,7 +49,6 @@ void add_outliers(const Int8Weight& w, std::span<const float> x,
 
 }  // namespace
 
-// [outliers]
 std::vector<std::int64_t> quantize_int8_outliers(std::span<const float> x, std::int64_t rows,
                                                  std::int64_t columns, float threshold,
                                                  std::span<std::int8_t> q,
@@ -73,9 +72,7 @@ std::vector<std::int64_t> quantize_int8_outliers(std::span<const float> x, std::
   }
   return outliers;
 }
-// [/outliers]
 
-// [linear]
 void linear_int8(const Int8Weight& w, std::span<const float> x, std::int64_t T,
                  std::span<const float> bias, float threshold, std::span<float> y) {
   require_layer("linear_int8", w, x.size(), y.size(), T);
@@ -98,7 +95,6 @@ void linear_int8(const Int8Weight& w, std::span<const float> x, std::int64_t T,
   add_outliers(w, half, outliers, y);
   round_to(DType::f16, y);
 }
-// [/linear]
 
 void linear_int8_backward(const Int8Weight& w, std::span<const float> grad_y, std::int64_t T,
                           std::span<float> grad_x) {
