@@ -104,7 +104,8 @@ LineChart error_against_outliers() {
                    {"int8, blocks of 64", {}, {}},
                    {"dynamic 8-bit, blocks of 256", {}, {}}}};
   const DynamicMap map = create_dynamic_map();
-  for (double size = 4.0; size <= 1024.0; size *= 2.0) {
+  for (int power = 2; power <= 10; ++power) {
+    const double size = std::ldexp(1.0, power);
     std::vector<float> x = normal;
     for (std::size_t i = 0; i < x.size(); i += kEvery) x[i] = static_cast<float>(size);
     std::vector<std::vector<float>> restored(4, std::vector<float>(x.size()));

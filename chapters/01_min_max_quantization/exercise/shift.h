@@ -8,8 +8,8 @@
 namespace qlora {
 
 /// The least e of -126 … 121 with max |x| <= 127 * 2^e: the finest power of two with which no value
-/// has to be clamped; 121, with which every integer still restores to a finite number, where a value
-/// is larger than that. 0 where all values are 0 or there are none. NaN is ignored.
+/// has to be clamped; 121, with which every integer still restores to a finite number, where a
+/// value is larger than that. 0 where all values are 0 or there are none. NaN is ignored.
 /// @throws std::invalid_argument if a value is infinite
 int shift_exponent(std::span<const float> x);
 
