@@ -36,7 +36,7 @@ namespace fs = std::filesystem;
 // A line of the report.
 struct Line {
   bool good = false;
-  std::string state, detail;
+  std::string state, detail;  // no state: not known yet
 };
 
 // Something to be tried: the reference itself where there is no mutant.
@@ -44,7 +44,7 @@ struct Job {
   const Unit* unit = nullptr;
   const std::string* source = nullptr;
   std::optional<Mutant> mutant;
-  std::optional<Line> line = {};
+  Line line = {};
 };
 
 Line line_of_reference(const Outcome& outcome) {
@@ -89,11 +89,11 @@ Line done(const Workshop& shop, std::size_t number, const Job& job) {
 void print(const Job& job) {
   if (!job.mutant) std::printf("%s\n", job.unit->name.c_str());
   const std::string id = job.mutant ? job.mutant->id : "the reference";
-  const char* detail = job.line->detail.c_str();
+  const char* detail = job.line.detail.c_str();
   if (*detail == 0) {
-    std::printf("  %-14s  %s\n", job.line->state.c_str(), id.c_str());
+    std::printf("  %-14s  %s\n", job.line.state.c_str(), id.c_str());
   } else {
-    std::printf("  %-14s  %-32s  %s\n", job.line->state.c_str(), id.c_str(), detail);
+    std::printf("  %-14s  %-32s  %s\n", job.line.state.c_str(), id.c_str(), detail);
   }
   std::fflush(stdout);
 }
@@ -110,7 +110,8 @@ void do_all(const Workshop& shop, std::vector<Job>& jobs) {
         Line line = done(shop, i, jobs[i]);
         const std::lock_guard lock(mutex);
         jobs[i].line = std::move(line);
-        for (; printed < jobs.size() && jobs[printed].line; ++printed) print(jobs[printed]);
+        for (; printed < jobs.size() && !jobs[printed].line.state.empty(); ++printed)
+          print(jobs[printed]);
       } catch (...) {
         const std::lock_guard lock(mutex);
         problem = std::current_exception();
@@ -151,6 +152,7 @@ int run(const std::string& list, const std::vector<std::string>& names) {
 
   const std::vector<Unit> units = chosen(read_units(list), names);
   std::vector<std::string> sources;
+  sources.reserve(units.size());
   for (const Unit& unit : units) sources.push_back(read_file(unit.source));
   std::vector<Job> jobs;
   int bad = 0;
@@ -168,7 +170,7 @@ int run(const std::string& list, const std::vector<std::string>& names) {
   fs::remove_all(shop.folder);
 
   const auto good =
-      std::count_if(jobs.begin(), jobs.end(), [](const Job& j) { return j.line->good; });
+      std::count_if(jobs.begin(), jobs.end(), [](const Job& j) { return j.line.good; });
   const auto wrong = static_cast<std::ptrdiff_t>(jobs.size()) - good;
   std::printf("%zu units, %zu mutants, %td wrong\n", units.size(), jobs.size() - units.size(),
               wrong);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
 #include <cstdio>
 #include <map>
@@ -10,6 +9,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "support/process.h"
 
 namespace qlora::testing {
 namespace {
@@ -43,31 +43,6 @@ std::string fingerprint_of_file(const std::string& object) {
 }
 
 }  // namespace
-
-std::vector<std::string> shell_words(const std::string& command) {
-  std::vector<std::string> words;
-  bool inside = false;  // a word
-  char quote = 0;
-  for (std::size_t i = 0; i < command.size(); ++i) {
-    const char c = command[i];
-    if (quote == 0 && std::isspace(static_cast<unsigned char>(c)) != 0) {
-      inside = false;
-      continue;
-    }
-    if (!inside) words.emplace_back();
-    inside = true;
-    if (c == '\\' && quote != '\'' && i + 1 < command.size()) {
-      words.back() += command[++i];
-    } else if (c == quote) {
-      quote = 0;
-    } else if (quote == 0 && (c == '"' || c == '\'')) {
-      quote = c;
-    } else {
-      words.back() += c;
-    }
-  }
-  return words;
-}
 
 std::string fingerprint_of(const std::string& bytes) {
   std::uint64_t hash = 0xcbf29ce484222325;

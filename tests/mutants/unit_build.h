@@ -6,9 +6,6 @@
 
 namespace qlora::testing {
 
-/// The words of a command as a shell splits it: spaces, quotes and backslashes; no expansion.
-std::vector<std::string> shell_words(const std::string& command);
-
 /// A unit of an exercise, its suite, and the build's objects around it. All paths are absolute.
 struct Unit {
   std::string name;                    ///< "01_min_max_quantization/affine"

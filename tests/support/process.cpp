@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -26,6 +27,7 @@ pid_t start(const std::vector<std::string>& arguments, const std::string& folder
             const std::string& output) {
   std::vector<std::string> copies(arguments);
   std::vector<char*> pointers;
+  pointers.reserve(copies.size() + 1);
   for (std::string& a : copies) pointers.push_back(a.data());
   pointers.push_back(nullptr);
 
@@ -82,6 +84,31 @@ Ended run_process(const std::vector<std::string>& arguments, const std::string& 
   ended.output = read_file(output);
   std::remove(output.c_str());
   return ended;
+}
+
+std::vector<std::string> shell_words(const std::string& command) {
+  std::vector<std::string> words;
+  bool inside = false;  // a word
+  char quote = 0;
+  for (std::size_t i = 0; i < command.size(); ++i) {
+    const char c = command[i];
+    if (quote == 0 && std::isspace(static_cast<unsigned char>(c)) != 0) {
+      inside = false;
+      continue;
+    }
+    if (!inside) words.emplace_back();
+    inside = true;
+    if (c == '\\' && quote != '\'' && i + 1 < command.size()) {
+      words.back() += command[++i];
+    } else if (c == quote) {
+      quote = 0;
+    } else if (quote == 0 && (c == '"' || c == '\'')) {
+      quote = c;
+    } else {
+      words.back() += c;
+    }
+  }
+  return words;
 }
 
 void limit_file_size(std::size_t bytes) {

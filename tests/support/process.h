@@ -25,6 +25,9 @@ struct Ended {
 Ended run_process(const std::vector<std::string>& arguments, const std::string& folder,
                   double seconds);
 
+/// The words of a command as a shell splits it: spaces, quotes and backslashes; no expansion.
+std::vector<std::string> shell_words(const std::string& command);
+
 /// No process started from here on writes a file of more bytes: one that prints without end is
 /// ended by a signal before the disk is full.
 void limit_file_size(std::size_t bytes);
