@@ -148,7 +148,9 @@ std::string Course::problem_with_command(const std::string& command) {
 
 std::string Course::problem_with_path(const std::string& path, const std::string& folder) const {
   if (is_placeholder(path)) return "";
-  const bool from_root = fs::exists(fs::path(root_) / path.substr(0, path.find('/')));
+  const std::string first = path.substr(0, path.find('/'));
+  const bool is_output = first == "build" || first == "runs";
+  const bool from_root = !is_output && fs::is_directory(fs::path(root_) / first);
   if (path.find('/') == std::string::npos) {
     const bool there = file_names_.count(path) > 0 || !is_source(path);
     return there ? "" : "there is no file " + path;

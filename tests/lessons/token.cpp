@@ -49,7 +49,8 @@ Token number(const std::string& text) {
 
 // The token that begins at `at`, and how many characters it takes.
 std::pair<Token, std::size_t> token_at(const std::string& line, std::size_t at, Masks masks) {
-  static const std::regex kNumber(R"([-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![A-Za-z_]))");
+  static const std::regex kNumber(
+      R"([-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![A-Za-z0-9_]|\.\d))");
   static const std::regex kWord("[A-Za-z0-9_]+");
   static const std::regex kSpaces("[ \t]+");
   static const std::regex kDashes("(?:---+|(?:─){3,}|(?:━){3,}|===+|\\.\\.)");
