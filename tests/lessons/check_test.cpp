@@ -130,7 +130,7 @@ TEST_F(Lesson, CommandsOfALessonShareAFolder) {
   EXPECT_EQ(problem(block("text",
                           "$ ./course run 1 quantize --output x\n"
                           "$ ./course run 1 quantize\nlost\n")),
-            "4: is not printed: lost");
+            "4: shows: lost\n  prints: kept");
 }
 
 TEST_F(Lesson, AnExitCodeIsExpectedWhereItIsShown) {

@@ -123,8 +123,7 @@ std::string Course::problem_with_command(const std::string& command) {
   const std::vector<std::string> words = shell_words(command.substr(0, command.find(" #")));
   if (words.size() < 2 || is_placeholder(words[1])) return "";
   const std::string& help = help_of({root_ + "/course"}).output;
-  const std::regex verb(R"((^|\n) *(usage: )?\./course )" + words[1] + "( |\n|$)");
-  if (!std::regex_search(help, verb)) return command + ": there is no verb " + words[1];
+  if (!has_word(help, "./course " + words[1])) return command + ": there is no verb " + words[1];
 
   std::string known = help;
   if (words[1] == "run" && words.size() > 2 && is_number(words[2])) {
@@ -140,7 +139,7 @@ std::string Course::problem_with_command(const std::string& command) {
   for (std::size_t i = 2; i < words.size(); ++i) {
     const std::string option = words[i].substr(0, words[i].find('='));
     if (begins_with(option, "--") && !is_placeholder(option) && !has_word(known, option)) {
-      return command + ": there is no option " + option;
+      return std::string(command).append(": there is no option ") + option;
     }
   }
   return "";

@@ -1,7 +1,6 @@
 #include "lessons/document.h"
 
 #include <algorithm>
-#include <optional>
 #include <regex>
 #include <sstream>
 
@@ -125,23 +124,22 @@ std::vector<Mention> link_targets(const std::string& text) {
 std::vector<std::string> marked_lines(const std::string& source, const std::string& marker,
                                       const std::string& file) {
   static const std::regex kMarker(R"(\s*(?://|#) \[(/?[A-Za-z0-9_-]+)\]\s*)");
-  std::optional<std::vector<std::string>> lines;
-  bool inside = false;
+  std::vector<std::string> lines;
+  bool found = false, inside = false;
   for (const std::string& line : lines_of(source)) {
     std::smatch match;
     if (!std::regex_match(line, match, kMarker)) {
-      if (inside) lines->push_back(line);
+      if (inside) lines.push_back(line);
     } else if (match[1] == marker) {
-      if (lines) throw BadInput(file, marker, "the marker stands twice");
-      lines.emplace();
-      inside = true;
+      if (found) throw BadInput(file, marker, "the marker stands twice");
+      found = inside = true;
     } else if (match[1] == "/" + marker) {
       inside = false;
     }
   }
-  if (!lines) throw BadInput(file, marker, "there is no such marker");
+  if (!found) throw BadInput(file, marker, "there is no such marker");
   if (inside) throw BadInput(file, marker, "the marker is not closed");
-  return *lines;
+  return lines;
 }
 
 }  // namespace qlora::testing

@@ -70,7 +70,7 @@ Difference why_not(const Piece& piece, std::size_t from, const Lines& shown, con
       if (*place + i >= printed.size()) return {piece.begin + i, "is not printed: " + line};
       const std::string& other = printed[*place + i];
       if (!same_line(line, other))
-        return {piece.begin + i, "shows: " + line + "\n  prints: " + other};
+        return {piece.begin + i, std::string("shows: ").append(line) + "\n  prints: " + other};
     }
     const std::size_t end = *place + piece.size();
     if (end < printed.size()) return {piece.end, "is also printed: " + printed[end]};
@@ -161,7 +161,8 @@ std::optional<Difference> difference(const Lines& shown_lines, const Lines& prin
 
 std::optional<Lines> updated(const Lines& shown_lines, const Lines& printed_lines) {
   if (!difference(shown_lines, printed_lines)) return shown_lines;
-  const Lines shown = without_blank_end(shown_lines), printed = without_blank_end(printed_lines);
+  const Lines shown = without_blank_end(shown_lines);
+  Lines printed = without_blank_end(printed_lines);
   if (std::none_of(shown.begin(), shown.end(), is_skip)) return printed;
   Lines out = shown;
   std::size_t from = 0;

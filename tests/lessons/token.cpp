@@ -51,7 +51,7 @@ Token number(const std::string& text) {
 std::pair<Token, std::size_t> token_at(const std::string& line, std::size_t at, Masks masks) {
   static const std::regex kNumber(
       R"([-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![A-Za-z0-9_]|\.\d))");
-  static const std::regex kWord("[A-Za-z0-9_]+");
+  static const std::regex kWord("[0-9]+(?:[.][0-9]+){2,}|[A-Za-z0-9_]+");  // a version, a word
   static const std::regex kSpaces("[ \t]+");
   static const std::regex kDashes("(?:---+|(?:─){3,}|(?:━){3,}|===+|\\.\\.)");
   const auto begin = line.begin() + static_cast<std::ptrdiff_t>(at);
@@ -76,12 +76,11 @@ std::pair<Token, std::size_t> token_at(const std::string& line, std::size_t at, 
   // A sign belongs to the number unless something stands before it ("64-bit", "3-4").
   const bool sign = line[at] == '-' || line[at] == '+';
   const bool signed_here =
-      sign && (at == 0 || std::string(" ([|=,").find(line[at - 1]) != std::string::npos);
+      sign && (at == 0 || std::string(" ([|=,.").find(line[at - 1]) != std::string::npos);
   if (!after_word && (!sign || signed_here) && is(kNumber)) {
     return {number(match.str()), static_cast<std::size_t>(match.length())};
   }
   if (is(kWord)) return text(match.str());
-  match = {};
   Token t;
   t.text = line.substr(at, 1);
   return {t, 1};

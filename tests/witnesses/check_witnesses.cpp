@@ -65,7 +65,7 @@ int run(const std::vector<std::string>& arguments) {
   if (arguments.size() != 4) {
     throw UsageError("usage: check_witnesses ROOT BIN TESTS OUTCOMES");
   }
-  const fs::path root = fs::canonical(arguments[0]);
+  const fs::path root = fs::canonical(arguments[0]), bin = fs::canonical(arguments[1]);
   const Outcomes outcomes(names_in(arguments[2]), arguments[3]);
   const fs::path work =
       fs::temp_directory_path() / ("qlora-witnesses-" + std::to_string(::getpid()));
@@ -76,7 +76,7 @@ int run(const std::vector<std::string>& arguments) {
   std::size_t count = 0;
   for (const auto& entry : fs::directory_iterator(root / "chapters")) {
     if (!fs::exists(entry.path() / "numbers.json")) continue;
-    const ChapterClaims chapter = told(entry.path(), arguments[1], work, problems);
+    const ChapterClaims chapter = told(entry.path(), bin, work, problems);
     for (const Json& claim : chapter.numbers.as_array()) {
       ids[chapter.name].push_back(claim.at("id").as_string());
     }

@@ -81,7 +81,11 @@ std::vector<std::string> problems_with_ids(
     for (const std::string& id : claims) {
       const auto [first, is_new] = owner.emplace(id, chapter);
       if (is_new) continue;
-      problems.push_back(id + ": is a claim of chapter " + first->second + " and of " + chapter);
+      problems.push_back(std::string(id)
+                             .append(": is a claim of chapter ")
+                             .append(first->second)
+                             .append(" and of ")
+                             .append(chapter));
     }
   }
   return problems;
