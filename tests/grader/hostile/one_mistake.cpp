@@ -1,0 +1,7 @@
+#include <cstdlib>
+
+#include "twice.h"
+
+int qlora::twice(int x) {
+  return 2 * std::abs(x);
+}
