@@ -38,6 +38,7 @@ Task read_task(const Json& json) {
   task.file = name(json.at("file"), "_.");
   if (const Json* transfer = json.find("transfer")) task.transfer = transfer->as_bool();
   task.reference = name(json.at(task.transfer ? "oracle" : "reference"), "_./");
+  if (!task.transfer) task.object = name(json.at("object"), "_");
   for (const Json& file : json.at("suite").as_array()) task.suite.push_back(name(file, "_./"));
   if (const Json* seconds = json.find("seconds")) task.seconds = seconds->as_number();
   std::set<std::string> seen;

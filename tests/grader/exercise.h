@@ -19,6 +19,7 @@ struct Task {
   std::string id;                  ///< "affine"
   std::string file;                ///< of the student, "affine.cpp"
   std::string reference;           ///< common/…; for a transfer task the adapter of its oracle
+  std::string object;              ///< target of the reference's object
   bool transfer = false;           ///< its answer is not in the tree
   std::vector<std::string> suite;  ///< files of tests, from the root of the tree
   std::vector<Row> rows;

@@ -40,7 +40,8 @@ class Class {
   }
   const fs::path& folder() const { return folder_.path(); }
 
-  // "pass FAIL CRASH todo 3" of each student: the states of the rows, and the points.
+  // "pass FAIL CRASH todo 3" of each student: the states of the rows, and the points. Behind them,
+  // why there is no program, up to its first line break.
   std::map<std::string, std::string> grade(int jobs = 2) const {
     std::map<std::string, std::string> marks;
     for (const Json& student : grade_class({fixture()}, folder(), {}, jobs)) {
@@ -49,6 +50,8 @@ class Class {
         line += row.at("state").as_string() + " ";
       }
       line += std::to_string(student.at("points").as_integer());
+      const std::string& problem = student.at("tasks").at(0).at("problem").as_string();
+      if (!problem.empty()) line += ": " + problem.substr(0, problem.find('\n'));
       marks[student.at("student").as_string()] = line;
     }
     return marks;
@@ -61,7 +64,7 @@ class Class {
 const std::string kRight = "pass pass pass skipped 4";
 const std::string kOneMistake = "pass FAIL FAIL skipped 2";
 const std::string kCrashed = "CRASH CRASH CRASH CRASH 0";
-const std::string kMissing = "MISSING MISSING MISSING MISSING 0";
+const std::string kMissing = "MISSING MISSING MISSING MISSING 0: ";
 
 bool sandbox_is_whole() {
   return missing_protection().empty();
@@ -130,7 +133,17 @@ TEST(Grader, FilesThatAreNotLinked) {
   fs::remove_all(students.folder() / "links_above/fixture");
   fs::create_symlink(students.folder() / "links/fixture",
                      students.folder() / "links_above/fixture");
-  for (const auto& [name, line] : students.grade()) EXPECT_EQ(line, kMissing) << name;
+  auto marks = students.grade();
+  const auto expect = [&](const std::string& name, const std::string& why) {
+    EXPECT_EQ(marks[name].substr(0, kMissing.size() + why.size()), kMissing + why) << marks[name];
+  };
+  expect("uses_the_framework", "the file is not graded: it uses the test framework");
+  expect("defines_write", "the file is not graded: it defines write");
+  expect("does_not_compile", "it does not compile");
+  expect("lacks_the_function", "it cannot be linked");
+  expect("empty_folder", "the file twice.cpp is not there");
+  expect("links", "the file twice.cpp is a symbolic link");
+  expect("links_above", "the file twice.cpp is a symbolic link");
 }
 
 TEST(Grader, TheReferenceCannotBeIncluded) {
@@ -140,7 +153,9 @@ TEST(Grader, TheReferenceCannotBeIncluded) {
   students.add("by_path", "#include \"" + path + "\"\n");
   students.add("from_the_folder", "#include \"../twice_oracle.cpp\"\n");
   students.add("as_object", "asm(\".incbin \\\"" + path + "\\\"\");\n");
-  for (const auto& [name, line] : students.grade()) EXPECT_EQ(line, kMissing) << name;
+  for (const auto& [name, line] : students.grade()) {
+    EXPECT_EQ(line, kMissing + "it does not compile") << name;
+  }
 }
 
 TEST(Grader, ProcessesThatLeaveTheirGroupAreEndedToo) {

@@ -30,6 +30,15 @@ Exercise exercise_of(std::int64_t number) {
   throw BadInput("chapters", "", fmt::format("chapter {} has no exercise", number));
 }
 
+// What to do where nothing is left to do here.
+std::string next_exercise(std::int64_t number) {
+  for (const Exercise& exercise : read_exercises(kChapters)) {
+    const int other = std::stoi(exercise.chapter);
+    if (other > number) return fmt::format("Next: ./course exercise {}\n", other);
+  }
+  return "That was the last exercise.\n";
+}
+
 struct OwnOptions {
   std::int64_t chapter = 0;
   bool hints = false;
@@ -48,7 +57,9 @@ int own(const OwnOptions& options) {
   std::fputs(screen(results, options.hints).c_str(), stdout);
   write_results(options.json, json(results));
   const Points all = add_up(results);
-  return all.won + all.skipped == all.possible ? 0 : 1;
+  if (all.won + all.skipped < all.possible) return 1;
+  std::fputs(next_exercise(options.chapter).c_str(), stdout);
+  return 0;
 }
 
 struct ClassOptions {

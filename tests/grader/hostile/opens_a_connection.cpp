@@ -1,6 +1,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <initializer_list>
+
 #include "twice.h"
 
 int qlora::twice(int x) {

@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "twice.h"
 
 // Right only if something outside of the scratch folder can be made, changed or read.
