@@ -154,7 +154,7 @@ TEST(Grader, TheReferenceCannotBeIncluded) {
   students.add("from_the_folder", "#include \"../twice_oracle.cpp\"\n");
   students.add("as_object", "asm(\".incbin \\\"" + path + "\\\"\");\n");
   for (const auto& [name, line] : students.grade()) {
-    EXPECT_EQ(line, kMissing + "it does not compile") << name;
+    EXPECT_EQ(line, kMissing + "it does not compile:") << name;
   }
 }
 

@@ -36,7 +36,7 @@ std::string next_exercise(std::int64_t number) {
     const int other = std::stoi(exercise.chapter);
     if (other > number) return fmt::format("Next: ./course exercise {}\n", other);
   }
-  return "That was the last exercise.\n";
+  return "All points; there is no exercise after this one.\n";
 }
 
 struct OwnOptions {

@@ -19,9 +19,17 @@ std::string indented(const std::string& text, const std::string& indent) {
   std::size_t count = 0;
   std::string_view rest = text;
   while (!rest.empty() && rest.back() == '\n') rest.remove_suffix(1);
-  for (const std::string& line : wrapped(rest, kTextWidth - indent.size())) {
-    if (++count > kMostLines) return out + indent + "…\n";
-    out += indent + line + "\n";
+  const std::size_t width = kTextWidth - indent.size();
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    // A line that fits keeps its own indentation.
+    const bool fits = display_width(line) <= width;
+    for (const std::string& part : fits ? std::vector{std::string(line)} : wrapped(line, width)) {
+      if (++count > kMostLines) return out + indent + "…\n";
+      out += indent + part + "\n";
+    }
   }
   return out;
 }
@@ -63,7 +71,7 @@ std::string next_step(const std::vector<TaskResult>& tasks) {
     for (std::size_t i = 0; i < task.rows.size(); ++i) {
       const State state = task.rows[i].state;
       if (state == State::pass || state == State::skipped) continue;
-      return fmt::format("Next: {} in {}\n", task.task.rows[i].test, task.answered_by);
+      return fmt::format("Next: {}\n", task.task.rows[i].test);
     }
   }
   return "";
