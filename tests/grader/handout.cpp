@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -22,6 +21,17 @@ const fs::path kSource = QLORA_SOURCE_DIR;
 
 int number_of(const Exercise& exercise) {
   return std::stoi(exercise.chapter);
+}
+
+// The NAME of every golden("NAME/…") in a source.
+std::set<std::string> golden_folders(const std::string& text) {
+  const std::string call = "golden(\"";
+  std::set<std::string> names;
+  for (std::size_t at = text.find(call); at != std::string::npos; at = text.find(call, at)) {
+    at += call.size();
+    names.insert(text.substr(at, text.find_first_of("/\"", at) - at));
+  }
+  return names;
 }
 
 class Handout {
@@ -125,7 +135,6 @@ class Handout {
 
   // A suite, the headers beside it, and the golden folders that they name.
   void copy_tests(const Task& task) const {
-    const std::regex names_golden("golden\\(\"([A-Za-z0-9_]+)");
     for (const std::string& suite : task.suite) {
       std::vector<fs::path> files = {suite};
       for (const auto& entry : fs::directory_iterator((kSource / suite).parent_path())) {
@@ -134,8 +143,8 @@ class Handout {
       for (const fs::path& file : files) {
         copy_file(file);
         const std::string text = read_file((kSource / file).string());
-        for (std::sregex_iterator i(text.begin(), text.end(), names_golden), end; i != end; ++i) {
-          copy_folder(fs::path("tests/golden") / (*i)[1].str());
+        for (const std::string& folder : golden_folders(text)) {
+          copy_folder(fs::path("tests/golden") / folder);
         }
       }
     }

@@ -11,6 +11,12 @@
 #include "process.h"
 
 namespace qlora::grader {
+
+// How GoogleTest names the parameter of a test that fails.
+static void PrintTo(const Exercise& exercise, std::ostream* out) {
+  *out << exercise.chapter;
+}
+
 namespace {
 
 namespace fs = std::filesystem;

@@ -5,7 +5,6 @@
 #include <sys/random.h>
 
 #include <array>
-#include <cstdlib>
 
 #include "core/error.h"
 #include "process.h"
@@ -33,9 +32,10 @@ Command command_of(const fs::path& program, const std::string& test, const fs::p
   command.arguments = {program.string(), "--gtest_filter=" + test, "--gtest_color=no"};
   command.environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + scratch.string(),
                          "TMPDIR=" + scratch.string(), "QLORA_THREADS=2"};
-  if (const char* options = std::getenv("ASAN_OPTIONS")) {
-    command.environment.push_back(std::string("ASAN_OPTIONS=") + options);
-  }
+#if QLORA_SANITIZED
+  // By default it would set a limit at its start, and trace itself at its end.
+  command.environment.emplace_back("ASAN_OPTIONS=disable_coredump=0:detect_leaks=0");
+#endif
   command.folder = scratch;
   const fs::path root = QLORA_SOURCE_DIR;
   command.sandbox.readable = {program.string(), root / "tests" / "golden", root / "data"};
