@@ -65,14 +65,15 @@ void draw_number_lines(const std::string& path) {
     const double y = top + (bottom - top) * (static_cast<double>(i) + 0.6) / 3.0;
     canvas.line(x.from, y, x.to, y, kInk, 1.2);
     canvas.text(x.from - 20.0, y + 5.0, lines[i].first, 16.0, "end", true);
-    double last = -10.0;  // where the last label stands: near zero FP4's would cover each other
+    double last = -100.0;  // where the last label stands: near zero FP4's are stacked
+    double raised = 0.0;
     for (const std::size_t c : ascending(lines[i].second)) {
       const double at = x.at(double{lines[i].second[c]});
       if (at < x.from) continue;  // int4's code 0 is never used
       canvas.dot(at, y, color_of(i));
-      const double raised = at - last < 14.0 ? 14.0 : 0.0;
+      raised = at - last < 14.0 ? raised + 14.0 : 0.0;
       canvas.text(at, y - 12.0 - raised, std::to_string(c), 12.0, "middle");
-      if (raised == 0.0) last = at;
+      last = at;
     }
   }
   write_atomically(path, canvas.finish());

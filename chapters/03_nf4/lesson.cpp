@@ -21,7 +21,7 @@ constexpr std::int64_t kBlocksize = 64;
 constexpr std::size_t kShown = 4;          // elements of the block
 constexpr std::size_t kSample = 1u << 18;  // drawn numbers
 constexpr std::uint64_t kSeed = 3;
-constexpr std::int64_t kLossRows = 100;
+constexpr std::int64_t kDescriptions = 300;
 
 Json print_codebook() {
   Table table({"code", "value", "gap to the next", "code", "value", "gap to the next"}, "rrrrrr");
@@ -173,20 +173,19 @@ Json print_statistics(const std::vector<NamedWeight>& weights) {
 // A stand-in for the evaluation of a fine-tuned model (NF-10).
 Json print_losses() {
   Json j = Json::object();
-  const double whole = embedded_loss(kLossRows, [](std::span<float>) {});
+  const double whole = embedded_loss(kDescriptions, [](std::span<float>) {});
   j["float32"] = whole;
   std::string line = fmt::format("float32 {:.3f}", whole);
   for (const Format& f : formats()) {
-    const double loss = embedded_loss(kLossRows, [&](std::span<float> weight) {
+    const double loss = embedded_loss(kDescriptions, [&](std::span<float> weight) {
       const std::vector<float> x(weight.begin(), weight.end());
       f.restore(x, kBlocksize, weight);
     });
     j[f.name] = loss;
     line += fmt::format(", {} {:+.3f}", f.name, loss - whole);
   }
-  fmt::print(
-      "Loss of the embedded model on {} items of text it was not trained on, nats a token:\n{}\n",
-      kLossRows, line);
+  fmt::print("Loss of the embedded model on {} new product descriptions, in nats a token:\n{}\n",
+             kDescriptions, line);
   return j;
 }
 

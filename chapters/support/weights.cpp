@@ -7,13 +7,15 @@
 #include "llama/load.h"
 #include "support/model_options.h"
 #include "text/examples.h"
+#include "text/product_text.h"
 #include "training/trainer.h"
 
 namespace qlora {
 namespace {
 
 constexpr std::int64_t kLossBatch = 32;
-constexpr int kDegrees = 4;  // of freedom
+constexpr std::uint64_t kDescriptionSeed = 20240710;  // not that of the pre-training text
+constexpr int kDegrees = 4;                           // of freedom
 
 std::string model_folder() {
   return data_folder() + "/tiny-llama";
@@ -76,19 +78,19 @@ double relative_error(std::span<const float> x, std::span<const float> y) {
   return std::sqrt(error / energy);
 }
 
-double embedded_loss(std::int64_t rows, const std::function<void(std::span<float>)>& change) {
+double embedded_loss(std::int64_t descriptions,
+                     const std::function<void(std::span<float>)>& change) {
   LlamaModel model = load_model(model_folder());
   for (const auto& [name, weight] : dense_weights(model)) {
     if (is_linear(name, weight)) change(weight.span<float>());
   }
-  std::vector<Example> items = read_dataset(data_folder() + "/prices/validation.jsonl");
-  items.resize(std::min(items.size(), static_cast<std::size_t>(rows)));
-  for (Example& item : items) {
-    item = {Example::Kind::text, "", item.prompt + item.completion, {}};
+  std::vector<Example> rows;
+  for (std::int64_t i = 0; i < descriptions; ++i) {
+    rows.push_back({Example::Kind::text, "", product_description(kDescriptionSeed, i), {}});
   }
   const Tokenizer tokenizer = Tokenizer::load(model_folder());
   const std::int64_t longest = model.config.max_position_embeddings;
-  const TokenizedDataset data = tokenize_dataset(items, tokenizer, longest);
+  const TokenizedDataset data = tokenize_dataset(rows, tokenizer, longest);
   model.reserve_positions(longest);
   Arena arena;
   return evaluation_loss(model, data.examples, kLossBatch, tokenizer.padding(), arena);

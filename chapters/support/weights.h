@@ -32,8 +32,9 @@ std::vector<float> joined_values(const std::vector<NamedWeight>& weights);
 /// sqrt(Σ (x - y)² / Σ x²).
 double relative_error(std::span<const float> x, std::span<const float> y);
 
-/// Mean loss, in nats a token, of the embedded model on the first `rows` items of the validation
-/// set, read as plain text, after `change` was called on each linear weight in place.
-double embedded_loss(std::int64_t rows, const std::function<void(std::span<float>)>& change);
+/// Mean loss, in nats a token, of the embedded model on product descriptions as it was pre-trained
+/// on, but newly drawn, after `change` was called on each linear weight in place.
+double embedded_loss(std::int64_t descriptions,
+                     const std::function<void(std::span<float>)>& change);
 
 }  // namespace qlora

@@ -10,6 +10,14 @@
 namespace qlora {
 namespace {
 
+void require_sizes(const char* function, std::size_t n, std::int64_t blocksize, std::size_t packed,
+                   std::size_t absmax) {
+  require(blocksize >= 2 && blocksize % 2 == 0, function, "an even block size");
+  const auto block = static_cast<std::size_t>(blocksize);
+  require(packed == n / 2 + n % 2, function, "one byte for every two elements");
+  require(absmax == n / block + (n % block != 0 ? 1 : 0), function, "one absmax a block");
+}
+
 // The bytes of kCodedAtOnce elements: no branch, so that the loop becomes vector instructions.
 void encode_and_pack(Encoder encode, std::span<const float, kCodedAtOnce> x, float reciprocal,
                      std::uint8_t* packed) {
@@ -59,18 +67,10 @@ void dequantize_block(const BytePairs& pairs, const std::uint8_t* packed, float 
 
 }  // namespace
 
-void require_4bit_sizes(const char* function, std::size_t n, std::int64_t blocksize,
-                        std::size_t packed, std::size_t absmax) {
-  require(blocksize >= 2 && blocksize % 2 == 0, function, "an even block size");
-  const auto block = static_cast<std::size_t>(blocksize);
-  require(packed == n / 2 + n % 2, function, "one byte for every two elements");
-  require(absmax == n / block + (n % block != 0 ? 1 : 0), function, "one absmax a block");
-}
-
 // [blocks]
 void quantize_codebook(Encoder encode, std::span<const float> x, std::int64_t blocksize,
                        std::span<std::uint8_t> packed, std::span<float> absmax) {
-  require_4bit_sizes("quantize_codebook", x.size(), blocksize, packed.size(), absmax.size());
+  require_sizes("quantize_codebook", x.size(), blocksize, packed.size(), absmax.size());
   const auto size = static_cast<std::size_t>(blocksize);
   for (std::size_t b = 0; b < absmax.size(); ++b) {
     const std::size_t begin = b * size;
@@ -84,7 +84,7 @@ void quantize_codebook(Encoder encode, std::span<const float> x, std::int64_t bl
 void dequantize_codebook(const BytePairs& pairs, std::span<const std::uint8_t> packed,
                          std::span<const float> absmax, std::int64_t blocksize,
                          std::span<float> out) {
-  require_4bit_sizes("dequantize_codebook", out.size(), blocksize, packed.size(), absmax.size());
+  require_sizes("dequantize_codebook", out.size(), blocksize, packed.size(), absmax.size());
   const auto block = static_cast<std::size_t>(blocksize);
   for (std::size_t b = 0; b < absmax.size(); ++b) {
     const std::size_t begin = b * block;

@@ -56,9 +56,4 @@ void dequantize_codebook(const BytePairs& pairs, std::span<const std::uint8_t> p
                          std::span<const float> absmax, std::int64_t blocksize,
                          std::span<float> out);
 
-/// Throws std::invalid_argument unless n elements in blocks of `blocksize` (even) have
-/// `packed` bytes and `absmax` maxima.
-void require_4bit_sizes(const char* function, std::size_t n, std::int64_t blocksize,
-                        std::size_t packed, std::size_t absmax);
-
 }  // namespace qlora
