@@ -136,7 +136,7 @@ Json print_errors(const std::vector<float>& embedded) {
   return j;
 }
 
-// A stand-in for a look at a published checkpoint's weights (NF-09).
+// Instead of a look at a published checkpoint's weights (NF-09).
 Json print_statistics(const std::vector<NamedWeight>& weights) {
   Json j = Json::object();
   Table table(
@@ -165,12 +165,13 @@ Json print_statistics(const std::vector<NamedWeight>& weights) {
     j[kind] = std::move(row);
   }
   fmt::print(
-      "Are weights normal? Means over its layers; a normal sample has 0, 1 and {:.2f} bits.\n{}\n",
+      "Are weights normal? A stand-in for a published checkpoint: means over the layers of the\n"
+      "embedded model. A normal sample has 0, 1 and {:.2f} bits.\n{}\n",
       code_entropy(nf4_codes(normal_sample(kSample, kSeed), kBlocksize)), table.text());
   return j;
 }
 
-// A stand-in for the evaluation of a fine-tuned model (NF-10).
+// Instead of the evaluation of a fine-tuned model (NF-10).
 Json print_losses() {
   Json j = Json::object();
   const double whole = embedded_loss(kDescriptions, [](std::span<float>) {});
@@ -184,8 +185,11 @@ Json print_losses() {
     j[f.name] = loss;
     line += fmt::format(", {} {:+.3f}", f.name, loss - whole);
   }
-  fmt::print("Loss of the embedded model on {} new product descriptions, in nats a token:\n{}\n",
-             kDescriptions, line);
+  fmt::print(
+      "What it costs: a stand-in for the evaluation of a tuned model. Loss of the embedded model "
+      "on\n"
+      "{} new product descriptions, in nats a token:\n{}\n",
+      kDescriptions, line);
   return j;
 }
 

@@ -126,7 +126,8 @@ TEST(QuantizeVerbDoubleQuant, GivesTheNestedBytesWhereTheOffsetIsTheSame) {
   const std::string restored = in_scratch("restored.safetensors");
   int same = 0;
   int cases = 0;
-  for (const Json& row : Json::read(golden("nf4/double_quant.json")).at("rows").as_array()) {
+  const Json rows = Json::read(golden("nf4/double_quant.json")).at("rows");
+  for (const Json& row : rows.as_array()) {
     const std::string dtype = row.at("input_dtype").as_string();
     const std::string name = row.at("case").as_string() + "." + dtype;
     SCOPED_TRACE(name);
@@ -156,7 +157,7 @@ TEST(QuantizeVerbDoubleQuant, GivesTheNestedBytesWhereTheOffsetIsTheSame) {
   EXPECT_EQ(same, 10);
 }
 
-TEST(QuantizeVerb, BadInputAndBadOptionsEndWithTheirExitCodes) {
+TEST(QuantizeVerbErrors, BadInputAndBadOptionsEndWithTheirExitCodes) {
   const std::string out = in_scratch("out.safetensors");
   EXPECT_EQ(run_chapter("quantize --input /nowhere.safetensors --output '" + out + "'"), 3);
   EXPECT_EQ(run_chapter("quantize --output '" + out + "'"), 2);
