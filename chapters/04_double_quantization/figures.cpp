@@ -92,9 +92,6 @@ void draw_error_against_bits(const std::string& path, const std::vector<float>& 
       add_point(s, nominal_bits_per_weight({blocksize, double_quant}),
                 relative_error(normal, through_nf4(normal, blocksize, level)));
     }
-    chart.series.push_back(s);
-    s.name = "";
-    s.points = true;
     chart.series.push_back(std::move(s));
   }
   write_svg(path, chart);
