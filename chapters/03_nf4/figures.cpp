@@ -85,7 +85,8 @@ void draw_derivation(const std::string& path) {
   chart.x_label = "x";
   chart.y_label = "probability of a normal number below x";
   Series curve = series("Φ(x)");
-  for (double x = -2.0; x <= 2.0 + 1e-9; x += 0.02) {
+  for (int i = -100; i <= 100; ++i) {
+    const double x = i / 50.0;
     add_point(curve, x, std::erfc(-x / std::numbers::sqrt2) / 2.0);
   }
   Series values = series("the 16 values times Φ⁻¹(0.9677)", Style::points);
@@ -171,7 +172,8 @@ void draw_by_outlier(const std::string& path, const std::vector<float>& normal) 
   chart.log_x = chart.log_y = true;
   const auto add = [&](const std::string& name, const Format& f, std::int64_t blocksize) {
     Series s = series(name, blocksize == 64 ? Style::line : Style::dashes);
-    for (double outlier = 4.0; outlier <= 300.0; outlier *= 1.5) {
+    for (int exponent = 0; exponent <= 10; ++exponent) {
+      const double outlier = 4.0 * std::pow(1.5, exponent);
       std::vector<float> x = normal;
       for (std::size_t i = 40; i < x.size(); i += kEvery) x[i] = static_cast<float>(outlier);
       std::vector<float> y(x.size());

@@ -85,6 +85,7 @@ double embedded_loss(std::int64_t descriptions,
     if (is_linear(name, weight)) change(weight.span<float>());
   }
   std::vector<Example> rows;
+  rows.reserve(static_cast<std::size_t>(descriptions));
   for (std::int64_t i = 0; i < descriptions; ++i) {
     rows.push_back({Example::Kind::text, "", product_description(kDescriptionSeed, i), {}});
   }

@@ -20,10 +20,11 @@ using testing::golden;
 using testing::same_bytes;
 using testing::scratch;
 
-// The exit code of "ch03_nf4 <arguments>"; what it prints is kept in a file.
-int run_chapter(const std::string& arguments) {
-  const std::string command = std::string("'") + QLORA_CH03_NF4 + "' " + arguments + " > '" +
-                              (scratch() / "printed").string() + "' 2>&1";
+// The exit code of ch03_nf4 with these arguments; what it prints is kept in a file.
+int run_chapter(const std::vector<std::string>& arguments) {
+  std::string command = "'" QLORA_CH03_NF4 "'";
+  for (const std::string& argument : arguments) command.append(" '").append(argument).append("'");
+  command.append(" > '").append((scratch() / "printed").string()).append("' 2>&1");
   const int status = std::system(command.c_str());
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -56,12 +57,11 @@ TEST_P(QuantizeVerb, GivesTheBytesOfBitsandbytesAndTheirValues) {
   const std::string output = in_scratch("output.safetensors");
   const std::string restored = in_scratch("restored.safetensors");
   write_inputs(cases, input);
-  ASSERT_EQ(run_chapter("quantize --input '" + input + "' --output '" + output + "' --type " +
-                        type + " --blocksize " + std::to_string(blocksize)),
+  ASSERT_EQ(run_chapter({"quantize", "--input", input, "--output", output, "--type", type,
+                         "--blocksize", std::to_string(blocksize)}),
             0)
       << printed();
-  ASSERT_EQ(run_chapter("dequantize --input '" + output + "' --output '" + restored + "'"), 0)
-      << printed();
+  ASSERT_EQ(run_chapter({"dequantize", "--input", output, "--output", restored}), 0) << printed();
 
   const SafetensorsFile quantized = SafetensorsFile::open(output);
   const SafetensorsFile values = SafetensorsFile::open(restored);
@@ -106,13 +106,11 @@ TEST(DequantizeVerb, RoundsOnceToTheDtypeAskedFor) {
   const std::string restored = in_scratch("restored.safetensors");
   const std::string name = "nonmult.f32";
   write_safetensors(input, {{"x", cases.tensor(name + ".input")}});
-  ASSERT_EQ(run_chapter("quantize --input '" + input + "' --output '" + output + "'"), 0)
-      << printed();
+  ASSERT_EQ(run_chapter({"quantize", "--input", input, "--output", output}), 0) << printed();
   for (const auto& [dtype, short_name] :
        {std::pair{"float32", "f32"}, {"float16", "f16"}, {"bfloat16", "bf16"}}) {
-    ASSERT_EQ(run_chapter("dequantize --input '" + output + "' --output '" + restored +
-                          "' --dtype " + dtype),
-              0)
+    ASSERT_EQ(
+        run_chapter({"dequantize", "--input", output, "--output", restored, "--dtype", dtype}), 0)
         << printed();
     EXPECT_TRUE(same_bytes(SafetensorsFile::open(restored).tensor("x"),
                            cases.tensor(name + ".nf4.bs64.dequant_" + short_name)));
@@ -132,13 +130,12 @@ TEST(QuantizeVerbDoubleQuant, GivesTheNestedBytesWhereTheOffsetIsTheSame) {
     const std::string name = row.at("case").as_string() + "." + dtype;
     SCOPED_TRACE(name);
     write_safetensors(input, {{"x", file.tensor(name + ".input")}});
-    ASSERT_EQ(run_chapter("quantize --double-quant --input '" + input + "' --output '" + output +
-                          "' --type " + row.at("quant_type").as_string() + " --blocksize " +
-                          std::to_string(row.at("blocksize").as_integer())),
+    ASSERT_EQ(run_chapter({"quantize", "--double-quant", "--input", input, "--output", output,
+                           "--type", row.at("quant_type").as_string(), "--blocksize",
+                           std::to_string(row.at("blocksize").as_integer())}),
               0)
         << printed();
-    ASSERT_EQ(run_chapter("dequantize --input '" + output + "' --output '" + restored + "'"), 0)
-        << printed();
+    ASSERT_EQ(run_chapter({"dequantize", "--input", output, "--output", restored}), 0) << printed();
     const SafetensorsFile quantized = SafetensorsFile::open(output);
     EXPECT_TRUE(same_bytes(quantized.tensor("x"), file.tensor(name + ".packed")));
     EXPECT_TRUE(same_bytes(quantized.tensor("x.nested_quant_map"), file.tensor("nested_code")));
@@ -159,9 +156,9 @@ TEST(QuantizeVerbDoubleQuant, GivesTheNestedBytesWhereTheOffsetIsTheSame) {
 
 TEST(QuantizeVerbErrors, BadInputAndBadOptionsEndWithTheirExitCodes) {
   const std::string out = in_scratch("out.safetensors");
-  EXPECT_EQ(run_chapter("quantize --input /nowhere.safetensors --output '" + out + "'"), 3);
-  EXPECT_EQ(run_chapter("quantize --output '" + out + "'"), 2);
-  EXPECT_EQ(run_chapter("quantize --input a --output b --blocksize 65"), 2);
+  EXPECT_EQ(run_chapter({"quantize", "--input", "/nowhere.safetensors", "--output", out}), 3);
+  EXPECT_EQ(run_chapter({"quantize", "--output", out}), 2);
+  EXPECT_EQ(run_chapter({"quantize", "--input", "a", "--output", "b", "--blocksize", "65"}), 2);
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
