@@ -134,17 +134,18 @@ TEST(Lora, FreshAdapterChangesNothing) {
   std::vector<float> A(R * K), B(N * R), x(T * K, 1.5f), u(T * R), y(T * N, 0.3f);
   lora_initialize(K, N, R, {1, 2}, A.data(), B.data());
   const std::vector<float> before = y;
-  lora_forward<float>({K, N, R, A.data(), B.data(), 2.0f}, T, x.data(), {}, nullptr, u.data(),
-                      y.data(), N);
+  std::vector<float> scratch(T * K);
+  lora_forward<float>({K, N, R, A.data(), B.data(), 2.0f}, T, x.data(), {}, scratch.data(),
+                      u.data(), y.data(), N);
   EXPECT_EQ(y, before);
 }
 
 TEST(Lora, ForwardByHand) {
   // A = [2 -1], B = [1 3 0]ᵀ, s = 10, x = [5 4]: u = 6, s·u·Bᵀ = [60 180 0].
   const std::vector<double> A{2, -1}, B{1, 3, 0}, x{5, 4};
-  std::vector<double> u(1), y{0.5, 0.25, 0.125};
-  lora_forward<double>({2, 3, 1, A.data(), B.data(), 10.0}, 1, x.data(), {}, nullptr, u.data(),
-                       y.data(), 3);
+  std::vector<double> scratch(2), u(1), y{0.5, 0.25, 0.125};
+  lora_forward<double>({2, 3, 1, A.data(), B.data(), 10.0}, 1, x.data(), {}, scratch.data(),
+                       u.data(), y.data(), 3);
   EXPECT_EQ(u, (std::vector<double>{6}));
   EXPECT_EQ(y, (std::vector<double>{60.5, 180.25, 0.125}));
 }
@@ -309,8 +310,10 @@ TEST(Lora, FloatAgreesWithDouble) {
   const Example e;
   const Tensor x = e.x.to(DType::f32), A = e.A.to(DType::f32), B = e.B.to(DType::f32);
   const Tensor y = Tensor::zeros(DType::f32, {e.T, e.N}), u = Tensor::empty(DType::f32, {e.T, e.R});
+  const Tensor scratch = Tensor::empty(DType::f32, {e.T, e.K});
   lora_forward<float>({e.K, e.N, e.R, A.data<float>(), B.data<float>(), 0.75f}, e.T,
-                      x.data<float>(), {}, nullptr, u.data<float>(), y.data<float>(), e.N);
+                      x.data<float>(), {}, scratch.data<float>(), u.data<float>(), y.data<float>(),
+                      e.N);
   // |u| <= 7·3·3 and |y| <= 3·63·3; each of K + R + 4 roundings is at most 2^-24 of it: 5e-4.
   EXPECT_TRUE(all_close(y.to(DType::f64), linear(e.x, e.delta()), 5e-4));
 }
