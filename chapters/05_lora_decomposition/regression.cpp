@@ -141,12 +141,14 @@ Outcome train_adapter(const Regression& r, const Descent& d) {
   out.held_out = squared_error(held_size, &y[size], &target[size]) /
                  squared_error(held_size, &base[size], &target[size]);
 
+  // [merge]
   std::vector<float> merged = W;
   lora_merge<float>(lora, 1.0f, merged.data());
   out.merged = largest_difference(linear(all, N, K, x.data(), merged), y) /
                largest_difference(y, std::vector<float>(y.size()));
   lora_merge<float>(lora, -1.0f, merged.data());
   out.restored = largest_difference(merged, W);
+  // [/merge]
   return out;
 }
 

@@ -18,7 +18,6 @@ std::string with_commas(std::int64_t n) {
 
 }  // namespace
 
-// [linear]
 std::int64_t dense_parameters(const LinearShape& linear) {
   return linear.N * linear.K;
 }
@@ -31,7 +30,6 @@ std::int64_t lora_parameters(const LinearShape& linear, std::int64_t R) {
 double break_even_rank(const LinearShape& linear) {
   return static_cast<double>(dense_parameters(linear)) / static_cast<double>(linear.K + linear.N);
 }
-// [/linear]
 
 std::vector<LinearShape> stacked(std::span<const LinearShape> layer, std::int64_t layers) {
   std::vector<LinearShape> all;
@@ -43,16 +41,13 @@ std::vector<LinearShape> stacked(std::span<const LinearShape> layer, std::int64_
   return all;
 }
 
-// [decoder]
 std::int64_t decoder_parameters(std::span<const LinearShape> layer, std::int64_t layers,
                                 std::int64_t C, std::int64_t V, bool tied) {
   std::int64_t one_layer = 2 * C;
   for (const LinearShape& linear : layer) one_layer += dense_parameters(linear);
   return (tied ? 1 : 2) * V * C + layers * one_layer + C;
 }
-// [/decoder]
 
-// [adapters]
 std::vector<AdapterShape> adapter_shapes(const LoraConfig& config,
                                          std::span<const LinearShape> linears) {
   std::vector<AdapterShape> adapters;
@@ -69,9 +64,7 @@ std::int64_t lora_parameters(std::span<const AdapterShape> adapters) {
   for (const AdapterShape& a : adapters) sum += lora_parameters(a.linear, a.R);
   return sum;
 }
-// [/adapters]
 
-// [trainable]
 TrainableParameters count_trainable(std::span<const AdapterShape> adapters,
                                     std::int64_t base_parameters) {
   const std::int64_t trainable = lora_parameters(adapters);
@@ -81,7 +74,6 @@ TrainableParameters count_trainable(std::span<const AdapterShape> adapters,
 double trainable_percentage(const TrainableParameters& count) {
   return 100.0 * static_cast<double>(count.trainable) / static_cast<double>(count.all);
 }
-// [/trainable]
 
 std::string trainable_line(const TrainableParameters& count) {
   std::array<char, 32> percent{};

@@ -32,15 +32,12 @@ void drop(const Dropout& dropout, std::int64_t n, const T* x, T* out) {
 
 }  // namespace
 
-// [scaling]
 double lora_scaling(double lora_alpha, std::int64_t R, bool use_rslora) {
   require(R >= 1, "lora_scaling", "a rank of at least 1");
   const auto r = static_cast<double>(R);
   return lora_alpha / (use_rslora ? std::sqrt(r) : r);
 }
-// [/scaling]
 
-// [forward]
 template <typename T>
 void lora_forward(const LoraWeights<T>& lora, std::int64_t tokens, const T* x,
                   const Dropout& dropout, T* scratch, T* u, T* y, std::int64_t ldy) {
@@ -52,9 +49,7 @@ void lora_forward(const LoraWeights<T>& lora, std::int64_t tokens, const T* x,
   matmul<T>(kNo, kYes, tokens, R, K, T{1}, x, K, A, K, T{0}, u, R);
   matmul<T>(kNo, kYes, tokens, N, R, s, u, R, B, R, T{1}, y, ldy);
 }
-// [/forward]
 
-// [backward]
 template <typename T>
 void lora_backward(const LoraWeights<T>& lora, std::int64_t tokens, const T* x, const T* u,
                    const Dropout& dropout, const T* dy, std::int64_t ldy, T* scratch, T* du, T* dA,
@@ -76,17 +71,13 @@ void lora_backward(const LoraWeights<T>& lora, std::int64_t tokens, const T* x, 
     matmul<T>(kNo, kNo, tokens, K, R, T{1}, du, R, A, K, T{1}, dx, K);
   }
 }
-// [/backward]
 
-// [merge]
 template <typename T>
 void lora_merge(const LoraWeights<T>& lora, T sign, T* W) {
   const auto& [K, N, R, A, B, s] = lora;
   matmul<T>(kNo, kNo, N, K, R, sign * s, B, R, A, K, T{1}, W, K);
 }
-// [/merge]
 
-// [initialize]
 void lora_initialize(std::int64_t K, std::int64_t N, std::int64_t R, const Random& random, float* A,
                      float* B) {
   require(K > 0 && N > 0 && R > 0, "lora_initialize", "sizes of at least one");
@@ -96,7 +87,6 @@ void lora_initialize(std::int64_t K, std::int64_t N, std::int64_t R, const Rando
   }
   std::fill(B, B + N * R, 0.0f);
 }
-// [/initialize]
 
 template void lora_forward<float>(const LoraWeights<float>&, std::int64_t, const float*,
                                   const Dropout&, float*, float*, float*, std::int64_t);

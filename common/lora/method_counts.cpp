@@ -4,7 +4,6 @@
 
 namespace qlora {
 
-// [methods]
 std::int64_t gpt_parameters(const SquareDecoder& model, std::int64_t V, std::int64_t P) {
   const auto& [d, L] = model;
   return 12 * L * d * d + 13 * L * d + (V + P + 2) * d;
@@ -33,6 +32,5 @@ std::int64_t square_lora_parameters(const SquareDecoder& model, std::int64_t sum
 double one_matrix_parameters(double parameters, std::int64_t r) {
   return 2.0 * static_cast<double>(r) * std::sqrt(parameters);
 }
-// [/methods]
 
 }  // namespace qlora

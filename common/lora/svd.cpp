@@ -101,11 +101,13 @@ Svd svd(std::int64_t N, std::int64_t K, std::span<const double> W) {
   return out;
 }
 
+// [error]
 double truncation_error(std::span<const double> s, std::int64_t R) {
   double sum = 0.0;
   for (auto p = static_cast<std::int64_t>(s.size()) - 1; p >= R; --p) sum += s[p] * s[p];
   return std::sqrt(sum);
 }
+// [/error]
 
 std::int64_t numerical_rank(std::span<const double> s, double tolerance) {
   const double largest = s.empty() ? 0.0 : s[0];
