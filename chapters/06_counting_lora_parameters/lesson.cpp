@@ -101,7 +101,7 @@ const char* name_of(Method method) {
 const char* formula_of(Method method) {
   switch (method) {
     case Method::fine_tune:
-      return "12 L d² + 13 L d + (V + P + 2) d";
+      return "12 L d² + 13 L d + (V+P+2) d";
     case Method::prefix_embed:
       return "d (l_p + l_i)";
     case Method::prefix_layer:
@@ -128,8 +128,12 @@ Json tell_gpt3(const CourseInputs& in, const Json& ledger) {
     last = name;
     rows.push_back(trainable(in, row));
   }
-  fmt::print("GPT-3, d = {}, L = {}: the LoRA paper's table by its own formulas.\n{}\n",
-             grouped(in.gpt3.d), in.gpt3.L, table.text());
+  fmt::print(
+      "GPT-3, d = {}, L = {}: the LoRA paper's table by its own formulas.\n{}"
+      "PrefixLayer's excess is the paper's own, and no simple rule gives it. The course labels "
+      "the\n"
+      "last row r_a; it is r_q.\n\n",
+      grouped(in.gpt3.d), in.gpt3.L, table.text());
   return rows;
 }
 
@@ -148,7 +152,7 @@ Json tell_ranks(const CourseInputs& in, const Json& ledger) {
       const Row cell = row_of(ledger, fmt::format("RT-{}-{}", r, column.name));
       const double value = one_matrix_parameters(column.parameters, r);
       cells.push_back(grouped(std::llround(value)));
-      cells.push_back(cell.course + (cell.verdict == "APPROXIMATE" ? " (cut)" : ""));
+      cells.push_back(cell.course + (cell.verdict == "APPROXIMATE" ? "*" : ""));
       row.push_back(value);
     }
     table.add(cells);
@@ -163,12 +167,13 @@ Json tell_ranks(const CourseInputs& in, const Json& ledger) {
     }
     table.add(cells);
   };
-  real("real: k, r = 1", [](const RankColumn& c) { return real_count(c, {c.key_value_width}, 1); });
-  real("real: q and v, r = 8",
+  real("k, r = 1", [](const RankColumn& c) { return real_count(c, {c.key_value_width}, 1); });
+  real("q v, r = 8",
        [](const RankColumn& c) { return real_count(c, {c.d, c.key_value_width}, 8); });
   fmt::print(
-      "The Rank table: N the round size, one square matrix for the whole model; and below\n"
-      "it what Llama 2 7B, 13B, 70B and Falcon 180B really take, in all layers.\n{}",
+      "The Rank table: N the round size, the model one square matrix. Below it what Llama 2 7B,\n"
+      "13B, 70B and Falcon 180B really take on k, and on q and v, in all layers.\n{}"
+      "* cut off, not rounded. No real set of modules is as small as a cell of rank 1.\n",
       table.text());
   return rows;
 }
