@@ -90,12 +90,14 @@ void printed_line(Ledger& ledger, const CourseInputs& in) {
   const std::int64_t r = in.printed_rank, base = base_parameters(in);
   const std::int64_t minimum = adapters(in, kMinimum, r), recommended = adapters(in, kAttention, r),
                      maximum = all_linear(in, r);
+  // [line]
   const TrainableParameters count{minimum, base + minimum};
   ledger.number("PC-24", number(count.trainable));
   ledger.number("PC-25", number(count.all));
   // The right value stands with four decimals, as PEFT prints it.
   ledger.number("PC-26", trainable_percentage(count), 0.5e-4);
   ledger.text("PC-27", trainable_line(count));
+  // [/line]
   ledger.number("PC-28", number(maximum));
   ledger.checked(
       "PC-29",

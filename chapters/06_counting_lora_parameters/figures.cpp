@@ -6,7 +6,7 @@
 namespace qlora::chapter06 {
 namespace {
 
-constexpr std::int64_t kRanks[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
+constexpr std::int64_t kRanks[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
 
 template <typename F>
 Series over_ranks(const char* name, F&& count) {
