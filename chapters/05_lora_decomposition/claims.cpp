@@ -27,7 +27,6 @@ bool is_near(double a, double b) {
   return std::abs(a - b) <= 1e-12 * std::abs(b);
 }
 
-// [factor]
 // By what the forward pass multiplies B·A·x: measured, on random numbers.
 double measured_factor(double alpha, std::int64_t R) {
   const std::int64_t K = 5, N = 4;
@@ -38,7 +37,6 @@ double measured_factor(double alpha, std::int64_t R) {
   matmul<double>(kNo, kNo, N, 1, R, 1.0, B.data(), R, u.data(), 1, 0.0, once.data(), 1);
   return y[0] / once[0];
 }
-// [/factor]
 
 // The singular values of B (N,R) · A (R,N).
 std::vector<double> singular_values_of_product(std::int64_t N, std::int64_t R) {

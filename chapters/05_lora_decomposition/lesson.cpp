@@ -41,7 +41,7 @@ Json tell_sizes() {
 
 Json tell_spectra(const std::string& model) {
   const std::vector<Spectrum> all = spectra(model);
-  std::vector<std::string> headings{"192 x 192, what is lost at rank"};
+  std::vector<std::string> headings{"192 x 192, lost at rank"};
   const std::vector<std::int64_t> ranks{1, 4, 8, 16, 32, 64, 128};
   for (std::int64_t R : ranks) headings.push_back(std::to_string(R));
   Table table(headings, "lrrrrrrr");
@@ -54,8 +54,9 @@ Json tell_spectra(const std::string& model) {
     }
     table.add(row);
   }
-  fmt::print("A matrix cut down to rank r: what remains of its length (Eckart and Young).\n{}\n",
-             table.text());
+  fmt::print(
+      "A matrix cut down to rank r: the part of its length that is lost (Eckart and Young).\n{}\n",
+      table.text());
   return j;
 }
 
