@@ -7,95 +7,24 @@
 #include <limits>
 #include <vector>
 
-#include "support/finite_difference.h"
+#include "lora_example.h"
 #include "support/matcher.h"
 
 namespace qlora {
 namespace {
 
 using testing::all_close;
+using testing::at;
+using testing::Example;
+using testing::filled;
 using testing::is_close;
+using testing::kRounding;
+using testing::linear;
 using testing::matches_finite_differences;
 using testing::normal_tensor;
 using testing::same_bytes;
+using testing::sum;
 using testing::weighted_sum;
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-// Sums of at most seven products of numbers of order one, in double: eps · 7 · 7 · 4 = 4e-14.
-constexpr double kRounding = 1e-13;
-
-Tensor filled(Shape shape, double value) {
-  Tensor t = Tensor::empty(DType::f64, std::move(shape));
-  for (double& x : t.span<double>()) x = value;
-  return t;
-}
-
-double at(const Tensor& t, std::int64_t row, std::int64_t column) {
-  return t.data<double>()[row * t.dim(1) + column];
-}
-
-// An adapter of odd sizes, no two of them equal, whose numbers are all different.
-struct Example {
-  std::int64_t T = 5, K = 7, N = 6, R = 3;
-  double s = 0.75;
-  Tensor x = normal_tensor({T, K}, 1), A = normal_tensor({R, K}, 2), B = normal_tensor({N, R}, 3);
-  Dropout dropout;
-  Tensor scratch = filled({T, K}, kNaN), u = filled({T, R}, kNaN), du = filled({T, R}, kNaN);
-
-  LoraWeights<double> weights() const { return {K, N, R, A.data<double>(), B.data<double>(), s}; }
-  void forward(const Tensor& y) const {
-    lora_forward<double>(weights(), T, x.data<double>(), dropout, scratch.data<double>(),
-                         u.data<double>(), y.data<double>(), y.dim(1));
-  }
-  void backward(const Tensor& dy, const Tensor& dA, const Tensor& dB, const Tensor& dx) const {
-    lora_backward<double>(weights(), T, x.data<double>(), u.data<double>(), dropout,
-                          dy.data<double>(), dy.dim(1), scratch.data<double>(), du.data<double>(),
-                          dA.data<double>(), dB.data<double>(), dx ? dx.data<double>() : nullptr);
-  }
-  // s · B · A (N,K), by the definition of a product.
-  Tensor delta() const {
-    Tensor out = filled({N, K}, 0.0);
-    for (std::int64_t n = 0; n < N; ++n) {
-      for (std::int64_t k = 0; k < K; ++k) {
-        for (std::int64_t r = 0; r < R; ++r) {
-          out.data<double>()[n * K + k] += s * at(B, n, r) * at(A, r, k);
-        }
-      }
-    }
-    return out;
-  }
-};
-
-// x (T,K) · Wᵀ with W (N,K).
-Tensor linear(const Tensor& x, const Tensor& W) {
-  Tensor y = filled({x.dim(0), W.dim(0)}, 0.0);
-  for (std::int64_t t = 0; t < x.dim(0); ++t) {
-    for (std::int64_t n = 0; n < W.dim(0); ++n) {
-      for (std::int64_t k = 0; k < W.dim(1); ++k) {
-        y.data<double>()[t * W.dim(0) + n] += at(x, t, k) * at(W, n, k);
-      }
-    }
-  }
-  return y;
-}
-
-Tensor sum(const Tensor& a, const Tensor& b) {
-  Tensor out = a.clone();
-  for (std::int64_t i = 0; i < out.numel(); ++i) out.data<double>()[i] += b.data<double>()[i];
-  return out;
-}
-
-// x as dropout leaves it: element i is kept where random.keeps(i, p), and divided by 1-p.
-Tensor dropped(const Tensor& x, const Dropout& dropout) {
-  Tensor out = x.clone();
-  for (std::int64_t i = 0; i < x.numel(); ++i) {
-    double& value = out.data<double>()[i];
-    const bool kept = dropout.random.keeps(static_cast<std::uint64_t>(i), dropout.p);
-    value = kept ? value / (1.0 - static_cast<double>(dropout.p)) : 0.0;
-  }
-  return out;
-}
 
 TEST(Lora, ScalingIsAlphaOverRank) {
   EXPECT_EQ(lora_scaling(64, 32, false), 2.0);
@@ -230,61 +159,6 @@ TEST(Lora, InputGradientIsOptional) {
   e.backward(w, same_A, same_B, Tensor());
   EXPECT_TRUE(same_bytes(same_A, dA));
   EXPECT_TRUE(same_bytes(same_B, dB));
-}
-
-TEST(Lora, DropoutThinsTheInputOfAOnly) {
-  Example e;
-  e.dropout = {0.4f, {11, 12}};
-  const Tensor y = filled({e.T, e.N}, 0.0);
-  e.forward(y);
-  const Tensor thinned = dropped(e.x, e.dropout);
-  EXPECT_TRUE(all_close(e.u, linear(thinned, e.A), kRounding));
-  EXPECT_TRUE(all_close(y, linear(thinned, e.delta()), kRounding));
-}
-
-TEST(Lora, DropoutKeepsTheMean) {
-  // x = 1 everywhere, A one row of 1/(T·K): the sum of u is the mean of drop(x).
-  const std::int64_t T = 53, K = 101;
-  const auto n = static_cast<double>(T * K);
-  const std::vector<double> x(T * K, 1.0), A(K, 1.0 / n), B{0.0};
-  std::vector<double> scratch(T * K), u(T), y(T);
-  lora_forward<double>({K, 1, 1, A.data(), B.data(), 1.0}, T, x.data(), {0.25f, {5, 6}},
-                       scratch.data(), u.data(), y.data(), 1);
-  double mean = 0.0;
-  for (double value : u) mean += value;
-  // An element is 0 or 1/(1-p), of variance p/(1-p); five standard errors.
-  EXPECT_TRUE(is_close(mean, 1.0, 5 * std::sqrt(0.25 / 0.75 / n)));
-  EXPECT_NE(mean, 1.0) << "nothing was dropped";
-}
-
-TEST(Lora, BackwardSeesTheMaskOfForward) {
-  Example e;
-  e.dropout = {0.4f, {11, 12}};
-  const Tensor w = normal_tensor({e.T, e.N}, 4);
-  const auto loss = [&] {
-    const Tensor y = filled({e.T, e.N}, 0.0);
-    e.forward(y);
-    return weighted_sum(y, w);
-  };
-  loss();
-  const Tensor dA = filled({e.R, e.K}, 0.0), dB = filled({e.N, e.R}, 0.0);
-  const Tensor dx = normal_tensor({e.T, e.K}, 8), before = dx.clone();
-  e.backward(w, dA, dB, dx);
-  for (std::int64_t i = 0; i < dx.numel(); ++i) dx.data<double>()[i] -= before.data<double>()[i];
-  EXPECT_TRUE(matches_finite_differences(loss, e.A, dA));
-  EXPECT_TRUE(matches_finite_differences(loss, e.B, dB));
-  EXPECT_TRUE(matches_finite_differences(loss, e.x, dx));
-}
-
-TEST(Lora, EvaluationDropsNothing) {
-  Example e;
-  e.dropout = {0.0f, {11, 12}};
-  const Tensor y = filled({e.T, e.N}, 0.0), w = normal_tensor({e.T, e.N}, 4);
-  const Tensor scratch = e.scratch.clone();
-  e.forward(y);
-  EXPECT_TRUE(all_close(y, linear(e.x, e.delta()), kRounding));
-  e.backward(w, filled({e.R, e.K}, 0.0), filled({e.N, e.R}, 0.0), Tensor());
-  EXPECT_TRUE(same_bytes(e.scratch, scratch)) << "without dropout scratch is not used";
 }
 
 TEST(Lora, MergedWeightGivesTheSameOutput) {
