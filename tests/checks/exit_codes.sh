@@ -72,8 +72,8 @@ mkdir "$work/t5" && echo '{"model_type": "t5"}' >"$work/t5/config.json"
 count 3 't5/config.json: model_type.*llama' --model "$work/t5"
 count 3 'nowhere/config.json' --model "$work/nowhere"
 count 2 'target_modules' --model "$tiny" --target-modules lm_head
-count 2 '--r' --model "$tiny" --r 0
-count 2 '--model DIR' --r 8
+count 2 'r: must be' --model "$tiny" --r 0
+count 2 'one of --model DIR' --r 8
 
 # options and the machine
 expect 2 'learning-rat' train --learning-rat 1
