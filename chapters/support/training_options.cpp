@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "lora/target_modules.h"
 
 namespace qlora {
 namespace {
@@ -51,22 +52,6 @@ void add_lora_options(Options& verb, TrainingOptions& o) {
   verb.add("--use-dora", o.lora.use_dora, "weight-decomposed adapters");
 }
 
-// A word with none of the signs of a regular expression is a list of names.
-bool is_list(const std::string& text) {
-  return text.find_first_of("\\.*+?()[]{}|^$") == std::string::npos;
-}
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> words;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    if (end > begin) words.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return words;
-}
-
 }  // namespace
 
 void add_training_options(Options& verb, TrainingOptions& o) {
@@ -98,11 +83,7 @@ void settle(TrainingOptions& o) {
     }
     a.warmup_steps = *o.warmup_ratio;
   }
-  if (is_list(o.target_modules) && o.target_modules != "all-linear") {
-    o.lora.target_modules = split(o.target_modules);
-  } else {
-    o.lora.target_modules = o.target_modules;
-  }
+  o.lora.target_modules = names_or_pattern(o.target_modules);
   if (o.optim == "paged_adamw_32bit") {
     fmt::print(stderr, "paged_adamw_32bit is the plain AdamW here: nothing needs paging\n");
   }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "lora/lora.h"
 #include "lora/target_modules.h"
 
 namespace qlora {
@@ -32,8 +33,7 @@ double alpha_of(const LoraConfig& config, const std::string& module) {
 }
 
 double scaling_of(const LoraConfig& config, const std::string& module) {
-  const auto r = static_cast<double>(r_of(config, module));
-  return alpha_of(config, module) / (config.use_rslora ? std::sqrt(r) : r);
+  return lora_scaling(alpha_of(config, module), r_of(config, module), config.use_rslora);
 }
 
 void validate(const LoraConfig& config) {

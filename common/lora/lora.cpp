@@ -32,6 +32,12 @@ void drop(const Dropout& dropout, std::int64_t n, const T* x, T* out) {
 
 }  // namespace
 
+double lora_scaling(double lora_alpha, std::int64_t R, bool use_rslora) {
+  require(R >= 1, "lora_scaling", "a rank of at least 1");
+  const auto r = static_cast<double>(R);
+  return lora_alpha / (use_rslora ? std::sqrt(r) : r);
+}
+
 template <typename T>
 void lora_forward(const LoraWeights<T>& lora, std::int64_t tokens, const T* x,
                   const Dropout& dropout, T* scratch, T* u, T* y, std::int64_t ldy) {

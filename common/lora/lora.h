@@ -25,6 +25,10 @@ struct LoraWeights {
   T scaling = 0;         ///< s
 };
 
+/// s = lora_alpha / R; rank-stabilized, lora_alpha / sqrt(R) (PEFT: LoraLayer.update_layer).
+/// @throws std::invalid_argument if R is below 1
+double lora_scaling(double lora_alpha, std::int64_t R, bool use_rslora);
+
 /// u (T,R) = drop(x) (T,K) · Aᵀ,   y (T,N) += s · u · Bᵀ.
 ///
 /// PEFT: result = result + lora_B(lora_A(dropout(x))) * scaling (tuners/lora/layer.py).

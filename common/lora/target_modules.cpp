@@ -126,6 +126,18 @@ bool matches_whole(const std::string& pattern, const std::string& text) {
   return Regex(pattern, PCRE2_ANCHORED | PCRE2_ENDANCHORED).matches(text);
 }
 
+NamesOrPattern names_or_pattern(const std::string& text) {
+  if (is_all_linear(text) || text.find_first_of("\\.*+?()[]{}|^$") != std::string::npos)
+    return text;
+  std::vector<std::string> names;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) names.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
 bool is_target_module(const LoraConfig& config, const std::string& module) {
   if (config.exclude_modules && matches(*config.exclude_modules, module)) return false;
   if (config.target_modules) {

@@ -13,6 +13,10 @@ namespace qlora {
 /// @throws UsageError if it is not a regular expression, or too much work to match
 bool matches_whole(const std::string& pattern, const std::string& text);
 
+/// --target-modules as it is typed: "all-linear", a list a,b,c, or, where the text has one of the
+/// signs of a regular expression, a pattern for whole names.
+NamesOrPattern names_or_pattern(const std::string& text);
+
 /// Whether config.target_modules names the linear module `module`, e.g.
 /// "model.layers.0.self_attn.q_proj". An entry of a list matches a module of that name or one that
 /// ends with "." and the entry; a string must match the whole name; "all-linear" (in any case)

@@ -66,6 +66,15 @@ expect 3 'untold/tokenizer.model' "$bin/ch08_llama_decoder" generate --model "$w
 copy fast "$tiny" && mv "$work/fast/tokenizer.model" "$work/fast/tokenizer.json"
 expect 3 'tokenizer.json' "$bin/ch08_llama_decoder" generate --model "$work/fast" --prompt hi
 
+# counting from config.json alone
+count() { expect "$1" "$2" "$bin/ch06_counting_lora_parameters" count "${@:3}"; }
+mkdir "$work/t5" && echo '{"model_type": "t5"}' >"$work/t5/config.json"
+count 3 't5/config.json: model_type.*llama' --model "$work/t5"
+count 3 'nowhere/config.json' --model "$work/nowhere"
+count 2 'target_modules' --model "$tiny" --target-modules lm_head
+count 2 'r: must be' --model "$tiny" --r 0
+count 2 'one of --model DIR' --r 8
+
 # options and the machine
 expect 2 'learning-rat' train --learning-rat 1
 expect 2 'lr-scheduler-type' train --lr-scheduler-type sideways

@@ -76,6 +76,16 @@ TEST(TargetModules, StringIsAPatternForTheWholeName) {
   EXPECT_THROW(count(targets("(")), UsageError);
 }
 
+TEST(TargetModules, AsTheyAreTyped) {
+  EXPECT_EQ(names_or_pattern("q_proj,v_proj"), NamesOrPattern(Names{"q_proj", "v_proj"}));
+  EXPECT_EQ(names_or_pattern("q_proj"), NamesOrPattern(Names{"q_proj"}));
+  EXPECT_EQ(names_or_pattern(",q_proj,,"), NamesOrPattern(Names{"q_proj"}));
+  EXPECT_EQ(names_or_pattern(""), NamesOrPattern(Names{}));
+  EXPECT_EQ(names_or_pattern("all-linear"), NamesOrPattern("all-linear"));
+  EXPECT_EQ(names_or_pattern(".*_proj"), NamesOrPattern(".*_proj"));
+  EXPECT_EQ(names_or_pattern("(q|v)_proj"), NamesOrPattern("(q|v)_proj"));
+}
+
 TEST(TargetModules, AllLinear) {
   EXPECT_EQ(count(targets("all-linear")), 84u);
   EXPECT_EQ(count(targets("ALL-Linear")), 84u);
