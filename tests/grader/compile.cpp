@@ -181,8 +181,9 @@ Program compile_submission(const Exercise& exercise, const Task& task, const fs:
 
   ended = run_tool("nm --format=posix " + quoted(object.string()), tree, output, rest);
   problem = problem_of(ended, "its symbols cannot be read");
-  if (problem.empty() && !(problem = refusal(ended.output)).empty()) {
-    problem = "the file is not graded: " + problem;
+  if (problem.empty()) {
+    const std::string refused = refusal(ended.output);
+    if (!refused.empty()) problem = "the file is not graded: " + refused;
   }
   if (!problem.empty()) return {"", problem};
 

@@ -1,7 +1,9 @@
 // The grader on an exercise of one function: what honest, mistaken and hostile files score. The
 // rows have 2, 1, 1 and 1 points; the last one is skipped where the function returns.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <fstream>
@@ -118,6 +120,52 @@ TEST(Grader, WhatTheSandboxRefuses) {
                            "/var/tmp/qlora-was-here"}) {
     EXPECT_FALSE(fs::exists(file)) << file;
   }
+}
+
+// The same program outside of the sandbox: what it tries does succeed there.
+TEST(Grader, WhatIsRefusedWouldSucceed) {
+  const Class students({"opens_a_connection"});
+  const ScratchFolder output;
+  const Exercise exercise = fixture();
+  const HeaderTree tree({exercise}, output.path() / "tree");
+  const Program program = compile_submission(
+      exercise, exercise.tasks[0],
+      students.folder() / "opens_a_connection/fixture/exercise/twice.cpp", tree, output.path());
+  ASSERT_EQ(program.problem, "");
+  EXPECT_EQ(std::system((program.path.string() + " --gtest_filter=Twice.OfANumber").c_str()), 0);
+}
+
+TEST(Grader, AFileThatIsReadableIsNotTruncated) {
+  if (!sandbox_is_whole()) GTEST_SKIP() << "needs Landlock and seccomp";
+  const ScratchFolder scratch;
+  const std::string file = scratch.path() / "file";
+  std::ofstream(file) << "whole";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool confined = confine({{scratch.path()}, {}, false});
+    const bool readable = ::open(file.c_str(), O_RDONLY) >= 0;
+    ::_exit(confined && readable && ::open(file.c_str(), O_RDONLY | O_TRUNC) < 0 ? 0 : 1);
+  }
+  int status = 1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(read_file(file), "whole");
+}
+
+// Inside its own sandbox the grader can make no other: as in a container that lets nothing through.
+TEST(Grader, AClassIsNotGradedWithoutASandbox) {
+  if (!sandbox_is_whole()) GTEST_SKIP() << "needs Landlock and seccomp";
+  const ScratchFolder scratch;
+  const std::string grader = (fs::path(QLORA_BINARY_DIR) / "bin" / "grader").string();
+  Command command;
+  command.arguments = {grader, "class", "--folder", scratch.path(), "--output", scratch.path()};
+  command.environment = {"ASAN_OPTIONS=disable_coredump=0:detect_leaks=0"};
+  command.folder = scratch.path();
+  command.sandbox = {{grader}, {scratch.path()}, true};
+  const Ended ended = run_limited(command);
+  EXPECT_EQ(ended.code, 4) << ended.output;
+  EXPECT_NE(ended.output.find("Landlock"), std::string::npos) << ended.output;
+  EXPECT_NE(ended.output.find("--unsafe"), std::string::npos) << ended.output;
 }
 
 TEST(Grader, FilesThatAreNotLinked) {

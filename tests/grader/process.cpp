@@ -39,10 +39,19 @@ void limit_all(const Command& command) {
 #endif
 }
 
+// As execve wants them: the last one is null.
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> out(texts.size() + 1, nullptr);
+  for (std::size_t i = 0; i < texts.size(); ++i) out[i] = const_cast<char*>(texts[i].c_str());
+  return out;
+}
+
 [[noreturn]] void become(const Command& command, int output, int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::dup2(::open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+  if (const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC); nothing >= 0) {
+    ::dup2(nothing, 0);
+  }
   ::dup2(output, 1);
   ::dup2(output, 2);
   std::vector<std::string> environment = command.environment;
@@ -50,13 +59,8 @@ void limit_all(const Command& command) {
     ::fcntl(report, F_SETFD, 0);
     environment.push_back("QLORA_ROW=" + std::to_string(report) + ":" + command.row);
   }
-  std::vector<char*> arguments;
-  std::vector<char*> variables;
-  for (const std::string& text : command.arguments)
-    arguments.push_back(const_cast<char*>(text.c_str()));
-  for (const std::string& text : environment) variables.push_back(const_cast<char*>(text.c_str()));
-  arguments.push_back(nullptr);
-  variables.push_back(nullptr);
+  const std::vector<char*> arguments = pointers(command.arguments);
+  const std::vector<char*> variables = pointers(environment);
   limit_all(command);
   if (::chdir(command.folder.c_str()) == 0 && confine(command.sandbox)) {
     ::execve(arguments[0], arguments.data(), variables.data());

