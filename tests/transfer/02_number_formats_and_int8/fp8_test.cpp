@@ -66,8 +66,12 @@ TEST(Fp8, TakesTheNearest) {
     const std::size_t byte = to_e4m3(x);
     ASSERT_LT(byte, all.size()) << x;
     const double distance = std::abs(double{x} - all[byte]);
-    if (byte > 0) ASSERT_LE(distance, std::abs(double{x} - all[byte - 1])) << x;
-    if (byte + 1 < all.size()) ASSERT_LE(distance, std::abs(double{x} - all[byte + 1])) << x;
+    if (byte > 0) {
+      ASSERT_LE(distance, std::abs(double{x} - all[byte - 1])) << x;
+    }
+    if (byte + 1 < all.size()) {
+      ASSERT_LE(distance, std::abs(double{x} - all[byte + 1])) << x;
+    }
   }
 }
 
