@@ -72,7 +72,9 @@ TEST_P(QuantizeVerb, GivesTheBytesOfBitsandbytesAndTheirValues) {
     }
     const std::string dtype = row.at("input_dtype").as_string();
     const std::string name = row.at("case").as_string() + "." + dtype;
-    const std::string prefix = name + "." + type + ".bs" + std::to_string(blocksize);
+    const std::string prefix = testing::quantized_name(name, type, blocksize);
+    std::string restored_name = prefix;
+    restored_name.append(".dequant_").append(dtype);
     SCOPED_TRACE(prefix);
     const std::string tensor = name + ".input";
     EXPECT_TRUE(same_bytes(quantized.tensor(tensor + ".absmax"), cases.tensor(prefix + ".absmax")));
@@ -84,7 +86,7 @@ TEST_P(QuantizeVerb, GivesTheBytesOfBitsandbytesAndTheirValues) {
     EXPECT_EQ(differing, row.at("flush_code_mismatches").as_integer());
     if (differing == 0) {
       EXPECT_TRUE(same_bytes(quantized.tensor(tensor), cases.tensor(prefix + ".packed")));
-      EXPECT_TRUE(same_bytes(values.tensor(tensor), cases.tensor(prefix + ".dequant_" + dtype)));
+      EXPECT_TRUE(same_bytes(values.tensor(tensor), cases.tensor(restored_name)));
     }
     ++compared;
   }

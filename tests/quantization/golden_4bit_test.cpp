@@ -13,12 +13,8 @@ namespace {
 using testing::Bytes;
 using testing::bytes_of;
 using testing::golden;
+using testing::quantized_name;
 using testing::same_bytes;
-
-std::string quantized_name(const std::string& input, const std::string& type,
-                           std::int64_t blocksize) {
-  return input + "." + type + ".bs" + std::to_string(blocksize);
-}
 
 TEST(Golden4bit, CodesAndMaximaOfAllCases) {
   const auto file = SafetensorsFile::open(golden("nf4/cases.safetensors"));

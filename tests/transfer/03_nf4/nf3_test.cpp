@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
+#include <algorithm>
 
 #include "core/random.h"
 #include "slow_nf3.h"
@@ -49,6 +49,7 @@ std::vector<int> codes_of(const Bytes& packed, std::size_t n) {
   std::string text;
   for (const std::uint8_t byte : packed) text += slow_nf3::bits_of_byte(byte);
   std::vector<int> codes;
+  codes.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
     codes.push_back(std::stoi(text.substr(3 * i, 3), nullptr, 2));
   }
