@@ -128,8 +128,8 @@ void fill_claims(Ledger& ledger, const CourseInputs& in) {
   sizes(ledger, in);
   levels(ledger, in);
   ledger.not_checkable("FMT-20");
-  ledger.experiment("FMT-23", "loss of the embedded model, quantized");
-  ledger.experiment("FMT-24", "loss of the embedded model, quantized");
+  ledger.experiment("FMT-23", "embedded_model");
+  ledger.experiment("FMT-24", "embedded_model");
   ledger.not_checkable("FMT-25");
   ledger.test("FMT-26", "LinearInt8.EqualsLinear8bitLt");
   const std::string layer = printed_layer(named_config(in.model), in.byte);

@@ -46,11 +46,11 @@ std::int64_t total_numel(std::span<const Shape> shapes) {
   return sum;
 }
 
-// [bytes]
 FourBitBytes four_bit_bytes(std::span<const Shape> shapes, const BlockSizes& sizes) {
   require_block_sizes("four_bit_bytes", sizes);
   FourBitBytes bytes;
   bytes.weights = total_numel(shapes);
+  // [bytes]
   for (const Shape& shape : shapes) {
     const std::int64_t n = numel_of(shape);
     const std::int64_t blocks = divided_up(n, sizes.blocksize);
@@ -58,11 +58,11 @@ FourBitBytes four_bit_bytes(std::span<const Shape> shapes, const BlockSizes& siz
     bytes.blocks += blocks;
     if (sizes.double_quant) bytes.nested_blocks += divided_up(blocks, sizes.nested_blocksize);
   }
+  // [/bytes]
   bytes.absmax = bytes.blocks * (sizes.double_quant ? 1 : kBytesOfFloat);
   bytes.nested_absmax = bytes.nested_blocks * kBytesOfFloat;
   return bytes;
 }
-// [/bytes]
 
 double nominal_bits_per_weight(const BlockSizes& sizes) {
   require_block_sizes("nominal_bits_per_weight", sizes);
