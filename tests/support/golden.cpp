@@ -12,8 +12,8 @@ namespace fs = std::filesystem;
 
 const fs::path kGolden = fs::path(QLORA_SOURCE_DIR) / "tests" / "golden";
 
-// One file a process, one line a golden file: read by the test golden_files_are_used. A test that is
-// graded may not write there, and does without.
+// One file a process, one line a golden file: read by the test golden_files_are_used. A test that
+// is graded may not write there, and does without.
 void note(const fs::path& file) {
   const fs::path folder = fs::path(QLORA_BINARY_DIR) / "golden-opened";
   std::error_code ignored;
