@@ -1,12 +1,13 @@
-// What chapter 3 shows: the 16 values, and one block there and back.
+// What chapter 3 shows: the 16 values and where they come from, a block there and back, and how NF4
+// does beside other formats, on drawn numbers and on a real model.
 #pragma once
 
 #include "core/json.h"
 
-namespace qlora {
+namespace qlora::chapter03 {
 
-/// Prints the codebook and a block of 64 normal numbers, quantized and restored.
-/// @return the same figures
-Json print_lesson();
+/// Prints the lesson.
+/// @return its figures
+Json tell();
 
-}  // namespace qlora
+}  // namespace qlora::chapter03

@@ -1,6 +1,8 @@
 // Chapter 3: NF4. Without a verb the lesson; quantize and dequantize are the tool.
-#include "course/provenance.h"
+#include "claims.h"
+#include "course/lesson.h"
 #include "course/run.h"
+#include "figures.h"
 #include "lesson.h"
 #include "verbs.h"
 
@@ -19,9 +21,12 @@ int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch03_nf4",
                   "NF4: sixteen values out of the quantiles of the normal distribution.");
-  std::string results;
-  options.add("--json", results, "write the lesson's figures there").value_name("FILE");
-  options.action([&] { write_results(results, print_lesson()); });
+  LessonOptions lesson;
+  add_lesson_options(options, lesson);
+  options.action([&] {
+    const auto claims = [](Ledger& ledger) { chapter03::fill_claims(ledger); };
+    run_lesson({QLORA_CHAPTER_DIR, chapter03::tell, claims, chapter03::draw}, lesson);
+  });
 
   ConversionOptions o;
   Options& quantize = options.verb(

@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <chrono>
 #include <cstdio>
+#include <string_view>
+#include <utility>
 
 #include "checkpoint/quantize_files.h"
 #include "core/files.h"
@@ -24,14 +28,26 @@ void check_source(const ConversionOptions& o) {
 }
 
 QuantizeSettings settings_of(const ConversionOptions& o) {
-  if (o.type != "nf4" && o.type != "fp4") {
-    throw UsageError("--type " + o.type + " is not supported yet");
+  constexpr std::array<std::pair<std::string_view, StoredFormat>, 4> kFormats{
+      {{"nf4", StoredFormat::nf4},
+       {"fp4", StoredFormat::fp4},
+       {"int8", StoredFormat::int8},
+       {"blockwise8", StoredFormat::blockwise8}}};
+  const StoredFormat format =
+      std::ranges::find(kFormats, o.type, &std::pair<std::string_view, StoredFormat>::first)
+          ->second;
+  const bool is_8bit = format == StoredFormat::int8 || format == StoredFormat::blockwise8;
+  if (is_8bit && o.double_quant) {
+    throw UsageError("--double-quant is for nf4 and fp4, not for " + o.type);
+  }
+  if (format == StoredFormat::blockwise8 && o.model) {
+    throw UsageError("--type blockwise8 is for files: transformers loads no such model");
   }
   if (o.blocksize < 32 || o.blocksize > 4096 ||
       !std::has_single_bit(static_cast<std::uint64_t>(o.blocksize))) {
     throw UsageError(fmt::format("--blocksize is {}, expected 32, 64, 128, … 4096", o.blocksize));
   }
-  return {o.type == "nf4" ? QuantType::nf4 : QuantType::fp4, o.blocksize, o.double_quant};
+  return {format, o.blocksize, o.double_quant};
 }
 
 // Runs a conversion under a progress bar, prints what it did and writes it to --json.
@@ -51,7 +67,7 @@ void report(const char* verb, const ConversionOptions& o, F&& convert) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double bits = s.elements == 0 ? 0.0
-                                      : 8.0 * static_cast<double>(s.bytes_in_4bit) /
+                                      : 8.0 * static_cast<double>(s.bytes_quantized) /
                                             static_cast<double>(s.elements);
   fmt::print("{}: {} tensors of {} values, {:.3f} bits a value; {} tensors kept\n", verb,
              s.converted, grouped(s.elements), bits, s.kept);

@@ -1,4 +1,4 @@
-// quantize and dequantize: tensor files and model folders into 4 bits and back.
+// quantize and dequantize: tensor files and model folders into 4 or 8 bits and back.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ struct ConversionOptions {
   std::optional<std::string> input;       ///< a file, or else
   std::optional<std::string> model;       ///< a folder
   std::string output;                     ///< the file or folder to write
-  std::string type = "nf4";               ///< or "fp4"
+  std::string type = "nf4";               ///< or "fp4", "int8", "blockwise8"
   std::int64_t blocksize = 64;            ///< values that share a scale
   bool double_quant = false;              ///< quantize the scales in their turn
   std::string compute_dtype = "float32";  ///< noted in config.json

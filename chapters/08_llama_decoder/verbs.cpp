@@ -107,7 +107,9 @@ void run_inspect(const InspectOptions& o) {
   std::size_t bytes = 0;
   std::int64_t adapters = 0;
   model.for_each_projection([&](const LinearGroup& g, const Projection& p) {
-    bytes += p.quantized ? p.quantized->nbytes() : static_cast<std::size_t>(p.N * g.K) * 4;
+    bytes += p.quantized ? p.quantized->nbytes()
+             : p.int8    ? p.int8->nbytes()
+                         : static_cast<std::size_t>(p.N * g.K) * 4;
     std::string ranks;
     for (const Adapter& a : p.adapters) {
       adapters += a.A.numel() + a.B.numel();
@@ -115,7 +117,10 @@ void run_inspect(const InspectOptions& o) {
     }
     if (p.name.rfind("model.layers.0.", 0) != 0) return;
     modules.add({p.name.substr(15), fmt::format("{} x {}", p.N, g.K),
-                 p.quantized ? std::string(to_string(p.quantized->type)) : "float32", ranks});
+                 p.quantized ? std::string(to_string(p.quantized->type))
+                 : p.int8    ? "int8"
+                             : "float32",
+                 ranks});
   });
   fmt::print("{}\n", modules.text());
   fmt::print("decoder linears: {}, {:.1f} MB in memory; adapters: {} parameters\n",

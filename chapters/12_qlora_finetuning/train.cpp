@@ -120,14 +120,14 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
   std::signal(SIGINT, note_signal);
   std::signal(SIGTERM, note_signal);
   task.save_model = [&](const std::string& folder) { write_adapter_of(task.model, lora, folder); };
-  std::optional<Progress> progress;  // begins with the first step: a resumed run has some behind it
+  std::optional<Progress> progress;  // its clock begins behind the first step that this run makes
   Series losses{"each step", {}, {}, false, false};
   TrainingEvents events;
   std::string last;
   events.on_step = [&](const StepReport& r) {
     losses.x.push_back(static_cast<double>(r.step));
     losses.y.push_back(r.loss);
-    if (!progress) progress.emplace("train", r.total_steps, "steps", r.step - 1);
+    if (!progress) progress.emplace("train", r.total_steps, "steps", r.step);
     last = fmt::format("loss {:.4f}  lr {:.1e}  {:.0f} tokens/s", r.loss, r.learning_rate,
                        r.tokens_per_second);
     progress->update(r.step, [&] { return last; });

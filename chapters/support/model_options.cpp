@@ -27,7 +27,7 @@ LoadOptions load_options(const ModelOptions& o) {
   if (o.quantize == "nf4") options.quantize = QuantType::nf4;
   if (o.quantize == "fp4") options.quantize = QuantType::fp4;
   if (o.quantize == "none") options.dequantize = true;
-  if (o.quantize == "int8") throw UsageError("--quantize int8 is not supported yet");
+  if (o.quantize == "int8") options.int8 = true;
   return options;
 }
 
@@ -60,6 +60,7 @@ LlamaModel load(const ModelOptions& o) {
   LlamaModel model;
   if (o.model.empty()) {
     model = random_model(named_config(o.random_model), 0);
+    if (options.int8) quantize_base_int8(model);
     if (options.quantize) {
       quantize_base(model, *options.quantize, options.double_quant, model.config.dtype);
     }
@@ -72,6 +73,7 @@ LlamaModel load(const ModelOptions& o) {
 
 std::string base_format(const LlamaModel& model) {
   const Projection& first = model.layers.at(0).qkv.parts.at(0);
+  if (first.int8) return "int8";
   if (!first.quantized) return std::string(python_name(model.arithmetic()));
   return std::string(to_string(first.quantized->type)) +
          (first.quantized->nested() ? " with double quantization" : "");

@@ -35,6 +35,7 @@ std::string quant_state_text(const QuantizedTensor& q);
 
 /// quantization_config of config.json, with the defaults of transformers' BitsAndBytesConfig.
 struct BitsAndBytesConfig {
+  bool load_in_8bit = false;                             ///< LLM.int8(); else 4 bits
   QuantType quant_type = QuantType::fp4;                 ///< bnb_4bit_quant_type
   bool use_double_quant = false;                         ///< bnb_4bit_use_double_quant
   DType compute_dtype = DType::f32;                      ///< bnb_4bit_compute_dtype
@@ -43,13 +44,13 @@ struct BitsAndBytesConfig {
   /// The object that transformers writes, all thirteen keys.
   Json to_json() const;
   /// @param file  named in error messages
-  /// @throws BadInput on another quant_method, load_in_8bit, and values that are not known
+  /// @throws BadInput on another quant_method and on values that are not known
   static BitsAndBytesConfig from_json(const Json& json, const std::string& file);
 };
 
 /// The folder's quantization_config, if it has one, held against its weights.
 /// @throws BadInput as BitsAndBytesConfig::from_json, and where configuration and weights disagree
-///         on whether, and how, weights are stored in 4 bits
+///         on whether, and how, weights are stored in 4 or 8 bits
 std::optional<BitsAndBytesConfig> quantization_of(const ModelFolder& folder);
 
 /// Whether transformers quantizes a weight: a matrix of a decoder layer ("model.layers.….weight")

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "checkpoint/bitsandbytes.h"
+#include "checkpoint/eight_bit.h"
 
 namespace qlora {
 namespace {
@@ -46,12 +47,28 @@ std::vector<StoredWeight> stored_weights(const TensorFiles& tensors) {
   return stored;
 }
 
+bool has_int8(const TensorFiles& tensors) {
+  const std::vector<std::string> names = tensors.names();
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return is_stored_in_int8(tensors, name); });
+}
+
+void check_8bit(const ModelFolder& folder, const std::vector<StoredWeight>& in_4bit) {
+  if (!in_4bit.empty()) {
+    refuse(folder, "quantization_config",
+           "says 8 bits, but " + in_4bit.front().name + " is stored in 4 bits");
+  }
+  if (!has_int8(folder.tensors)) {
+    refuse(folder, "quantization_config", "is there, but no weight is in 8 bits");
+  }
+}
+
 }  // namespace
 
 Json BitsAndBytesConfig::to_json() const {
   Json json = Json::object();
-  json["_load_in_4bit"] = true;
-  json["_load_in_8bit"] = false;
+  json["_load_in_4bit"] = !load_in_8bit;
+  json["_load_in_8bit"] = load_in_8bit;
   json["bnb_4bit_compute_dtype"] = std::string(python_name(compute_dtype));
   json["bnb_4bit_quant_storage"] = "uint8";
   json["bnb_4bit_quant_type"] = std::string(to_string(quant_type));
@@ -64,8 +81,8 @@ Json BitsAndBytesConfig::to_json() const {
     for (const std::string& module : *skip_modules) skip.push_back(module);
   }
   json["llm_int8_threshold"] = 6.0;
-  json["load_in_4bit"] = true;
-  json["load_in_8bit"] = false;
+  json["load_in_4bit"] = !load_in_8bit;
+  json["load_in_8bit"] = load_in_8bit;
   json["quant_method"] = "bitsandbytes";
   return json;
 }
@@ -81,10 +98,15 @@ BitsAndBytesConfig BitsAndBytesConfig::from_json(const Json& json, const std::st
   const Json* method = json.find("quant_method");
   check(method == nullptr || method->as_string() == "bitsandbytes", "quant_method",
         "\"bitsandbytes\", the only method that is supported");
-  check(!flag(json, "load_in_8bit"), "load_in_8bit", "false: 8 bits are not supported yet");
-  check(flag(json, "load_in_4bit"), "load_in_4bit", "true");
-
   BitsAndBytesConfig config;
+  config.load_in_8bit = flag(json, "load_in_8bit");
+  check(flag(json, "load_in_4bit") != config.load_in_8bit, "load_in_4bit",
+        config.load_in_8bit ? "false beside load_in_8bit" : "true");
+  if (config.load_in_8bit) {
+    const Json* threshold = json.find("llm_int8_threshold");
+    check(threshold == nullptr || threshold->as_number() == 6.0, "llm_int8_threshold",
+          "6.0, the only threshold that is supported");
+  }
   if (const Json* type = json.find("bnb_4bit_quant_type")) {
     const bool nf4 = type->as_string() == "nf4";
     check(nf4 || type->as_string() == "fp4", "bnb_4bit_quant_type", "\"nf4\" or \"fp4\"");
@@ -108,11 +130,18 @@ std::optional<BitsAndBytesConfig> quantization_of(const ModelFolder& folder) {
   const std::vector<StoredWeight> stored = stored_weights(folder.tensors);
   const Json* json = folder.config.find("quantization_config");
   if (json == nullptr) {
+    if (has_int8(folder.tensors)) {
+      refuse(folder, "quantization_config", "is missing, but weights are stored in 8 bits");
+    }
     if (stored.empty()) return std::nullopt;
     refuse(folder, "quantization_config",
            "is missing, but " + stored.front().name + " is stored in 4 bits");
   }
   BitsAndBytesConfig config = BitsAndBytesConfig::from_json(*json, folder.path + "/config.json");
+  if (config.load_in_8bit) {
+    check_8bit(folder, stored);
+    return config;
+  }
   if (stored.empty()) refuse(folder, "quantization_config", "is there, but no weight is in 4 bits");
   for (const StoredWeight& weight : stored) {
     if (weight.type != config.quant_type || weight.nested != config.use_double_quant) {

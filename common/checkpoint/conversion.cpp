@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "checkpoint/eight_bit.h"
 #include "core/parallel.h"
 #include "quantization/block_absmax.h"
 #include "quantization/double_quantization.h"
@@ -42,29 +43,75 @@ float nested_offset(const Tensor& x, std::int64_t blocksize) {
   return absmax_offset(absmax);
 }
 
-// What quantize_4bit will give, without its values: tensors that have no memory.
-QuantizedTensor outline(const TensorInfo& info, const QuantizeSettings& settings, float offset) {
-  const auto shaped = [](DType dtype, std::int64_t size) {
-    return Tensor::view(dtype, {size}, nullptr, nullptr);
-  };
+// A tensor that has no memory, for what is only announced.
+Tensor shaped(DType dtype, Shape shape) {
+  return Tensor::view(dtype, std::move(shape), nullptr, nullptr);
+}
+
+// What quantize_4bit will give, without its values.
+QuantizedTensor outline_4bit(const TensorInfo& info, const QuantizeSettings& settings,
+                             float offset) {
   QuantizedTensor q;
-  q.type = settings.type;
+  q.type = settings.type();
   q.blocksize = settings.blocksize;
   q.dtype = info.dtype == DType::f64 ? DType::f32 : info.dtype;
   q.shape = info.shape;
-  q.packed = Tensor::view(DType::u8, {(q.numel() + 1) / 2, 1}, nullptr, nullptr);
-  q.code = shaped(DType::f32, 16);
-  q.absmax = shaped(settings.double_quant ? DType::u8 : DType::f32, q.blocks());
+  q.packed = shaped(DType::u8, {(q.numel() + 1) / 2, 1});
+  q.code = shaped(DType::f32, {16});
+  q.absmax = shaped(settings.double_quant ? DType::u8 : DType::f32, {q.blocks()});
   if (settings.double_quant) {
     q.nested_blocksize = kNestedBlocksize;
-    q.nested_absmax = shaped(DType::f32, (q.blocks() + kNestedBlocksize - 1) / kNestedBlocksize);
-    q.nested_code = shaped(DType::f32, 256);
+    q.nested_absmax = shaped(DType::f32, {(q.blocks() + kNestedBlocksize - 1) / kNestedBlocksize});
+    q.nested_code = shaped(DType::f32, {256});
     q.offset = offset;
   }
   return q;
 }
 
+// The dtype that a stored tensor had; the 8-bit formats do not record it.
+DType stored_dtype(const TensorFiles& files, const std::string& name) {
+  if (is_stored_in_4bit(files, name)) return read_4bit(files, name).dtype;
+  return is_stored_in_int8(files, name) ? DType::f16 : DType::f32;
+}
+
+Tensor restored(const TensorFiles& files, const std::string& name, DType dtype) {
+  if (is_stored_in_4bit(files, name)) {
+    QuantizedTensor q = read_4bit(files, name);
+    q.dtype = dtype;
+    return dequantize_4bit(q);
+  }
+  if (is_stored_in_blockwise8(files, name)) {
+    return dequantize_blockwise8(read_blockwise8(files, name)).to(dtype);
+  }
+  const Int8Tensor t = read_int8(files, name);
+  const Tensor x = Tensor::empty(DType::f32, t.codes.shape());
+  dequantize_int8(t, x.data<float>());
+  return x.to(dtype);
+}
+
+NamedTensors quantized(const std::string& name, const Tensor& x, const QuantizeSettings& settings) {
+  switch (settings.format) {
+    case StoredFormat::int8:
+      return parts_of_int8(name, quantize_int8(x));
+    case StoredFormat::blockwise8:
+      return parts_of_blockwise8(name, quantize_blockwise8(x, settings.blocksize));
+    default:
+      return parts_of_4bit(
+          name, quantize_4bit(x, settings.type(), settings.blocksize, settings.double_quant));
+  }
+}
+
 }  // namespace
+
+bool is_quantized(const TensorFiles& files, const std::string& name) {
+  return is_stored_in_4bit(files, name) || is_stored_in_int8(files, name) ||
+         is_stored_in_blockwise8(files, name);
+}
+
+std::vector<std::string> companions_of(const TensorFiles& files, const std::string& name) {
+  if (is_stored_in_4bit(files, name)) return files.names_with_prefix(name + ".");
+  return companions_in_8bit(files, name);
+}
 
 Conversion::Conversion(const TensorFiles& in, std::vector<ConversionItem> items,
                        const QuantizeSettings& settings, std::optional<DType> dtype,
@@ -99,20 +146,35 @@ DType Conversion::written_dtype(DType dtype) const {
 std::vector<TensorInfo> Conversion::outputs_of(const ConversionItem& item) {
   const TensorInfo& info = item.info;
   if (item.action == Action::quantize) {
-    const float offset = settings_.double_quant ? offset_of(info) : 0.0f;
     summary_.elements += numel_of(info.shape);
-    std::vector<TensorInfo> parts =
-        infos_of(parts_of_4bit(info.name, outline(info, settings_, offset)));
-    for (const TensorInfo& part : parts) summary_.bytes_in_4bit += part.nbytes();
+    std::vector<TensorInfo> parts = infos_of(outline(info));
+    for (const TensorInfo& part : parts) summary_.bytes_quantized += part.nbytes();
     return parts;
   }
   if (item.action == Action::restore) {
-    const QuantizedTensor q = read_4bit(in_, info.name);
-    summary_.elements += q.numel();
-    return {{info.name, written_dtype(q.dtype), q.shape}};
+    const Shape shape =
+        is_stored_in_4bit(in_, info.name) ? read_4bit(in_, info.name).shape : info.shape;
+    summary_.elements += numel_of(shape);
+    return {{info.name, written_dtype(stored_dtype(in_, info.name)), shape}};
   }
   if (settings_.double_quant) count(info.nbytes(), info.name);
   return {{info.name, written_dtype(info.dtype), info.shape}};
+}
+
+// What a tensor to quantize will become, without its values.
+NamedTensors Conversion::outline(const TensorInfo& info) {
+  const Shape& shape = info.shape;
+  if (settings_.format == StoredFormat::int8) {
+    return parts_of_int8(info.name, {shaped(DType::i8, shape), shaped(DType::f32, {shape.at(0)})});
+  }
+  if (settings_.format == StoredFormat::blockwise8) {
+    const std::int64_t blocks = (numel_of(shape) + settings_.blocksize - 1) / settings_.blocksize;
+    return parts_of_blockwise8(
+        info.name, {settings_.blocksize, shaped(DType::u8, shape), shaped(DType::f32, {blocks}),
+                    shaped(DType::f32, {256})});
+  }
+  const float offset = settings_.double_quant ? offset_of(info) : 0.0f;
+  return parts_of_4bit(info.name, outline_4bit(info, settings_, offset));
 }
 
 float Conversion::offset_of(const TensorInfo& info) {
@@ -129,15 +191,10 @@ float Conversion::offset_of(const TensorInfo& info) {
 NamedTensors Conversion::converted(const ConversionItem& item) const {
   const std::string& name = item.info.name;
   if (item.action == Action::restore) {
-    QuantizedTensor q = read_4bit(in_, name);
-    q.dtype = written_dtype(q.dtype);
-    return {{name, dequantize_4bit(q)}};
+    return {{name, restored(in_, name, written_dtype(stored_dtype(in_, name)))}};
   }
   const Tensor x = in_.tensor(name);
-  if (item.action == Action::quantize) {
-    return parts_of_4bit(
-        name, quantize_4bit(x, settings_.type, settings_.blocksize, settings_.double_quant));
-  }
+  if (item.action == Action::quantize) return quantized(name, x, settings_);
   return {{name, dtype_ && is_floating(x.dtype()) ? x.to(*dtype_) : x}};
 }
 
@@ -146,7 +203,7 @@ void Conversion::finish(const ConversionItem& item) {
   const std::string& name = item.info.name;
   std::vector<std::string> read{name};
   if (item.action == Action::restore) {
-    for (std::string& part : in_.names_with_prefix(name + ".")) read.push_back(std::move(part));
+    for (std::string& part : companions_of(in_, name)) read.push_back(std::move(part));
   }
   std::size_t bytes = 0;
   for (const std::string& part : read) {
@@ -154,7 +211,7 @@ void Conversion::finish(const ConversionItem& item) {
     bytes += in_.info(part).nbytes();
   }
   (item.action == Action::keep ? summary_.kept : summary_.converted) += 1;
-  if (item.action == Action::restore) summary_.bytes_in_4bit += bytes;
+  if (item.action == Action::restore) summary_.bytes_quantized += bytes;
   summary_.bytes_read += bytes;
   count(bytes, name);
 }

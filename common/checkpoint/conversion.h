@@ -18,6 +18,10 @@ struct ConversionItem {
   Action action = Action::keep;  ///< what becomes of it
 };
 
+/// Whether a tensor is stored in one of the formats, and what else belongs to it then.
+bool is_quantized(const TensorFiles& files, const std::string& name);
+std::vector<std::string> companions_of(const TensorFiles& files, const std::string& name);
+
 /// Two walks over the input. announce() says what will be written, because the header comes first;
 /// write() converts tensor after tensor.
 class Conversion {
@@ -47,6 +51,7 @@ class Conversion {
  private:
   DType written_dtype(DType dtype) const;
   std::vector<TensorInfo> outputs_of(const ConversionItem& item);
+  NamedTensors outline(const TensorInfo& info);
   float offset_of(const TensorInfo& info);
   NamedTensors converted(const ConversionItem& item) const;
   void finish(const ConversionItem& item);

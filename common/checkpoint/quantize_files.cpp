@@ -15,7 +15,7 @@ using Action = ConversionItem::Action;
 
 void refuse_quantized(const TensorFiles& in) {
   for (const std::string& name : in.names()) {
-    if (is_stored_in_4bit(in, name)) throw BadInput(in.path(), name, "is in 4 bits already");
+    if (is_quantized(in, name)) throw BadInput(in.path(), name, "is quantized already");
   }
 }
 
@@ -32,18 +32,17 @@ std::vector<ConversionItem> items_to_quantize(const TensorFiles& in, F&& wanted)
   return items;
 }
 
-// 4-bit tensors to restore, and the others, but for the parts of the 4-bit ones.
+// Quantized tensors to restore, and the others, but for the parts of the quantized ones.
 std::vector<ConversionItem> items_to_restore(const TensorFiles& in) {
   std::set<std::string> parts;
   for (const std::string& name : in.names()) {
-    if (!is_stored_in_4bit(in, name)) continue;
-    for (std::string& part : in.names_with_prefix(name + ".")) parts.insert(std::move(part));
+    for (std::string& part : companions_of(in, name)) parts.insert(std::move(part));
   }
-  if (parts.empty()) throw BadInput(in.path(), "", "holds no tensor in 4 bits");
+  if (parts.empty()) throw BadInput(in.path(), "", "holds no quantized tensor");
   std::vector<ConversionItem> items;
   for (const std::string& name : in.names()) {
     if (parts.count(name) > 0) continue;
-    const bool restore = is_stored_in_4bit(in, name);
+    const bool restore = is_quantized(in, name);
     items.push_back({in.info(name), restore ? Action::restore : Action::keep});
   }
   return items;
@@ -67,6 +66,14 @@ void check_output_folder(const std::string& input, const std::string& output) {
   }
 }
 
+// The dtype that config.json gives the weights, if it does.
+std::optional<DType> dtype_of(const Json& config) {
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (const Json* dtype = config.find(key)) return dtype_from_python(dtype->as_string());
+  }
+  return std::nullopt;
+}
+
 QuantizeSummary convert_folder(const ModelFolder& in, const std::string& output, const Json& config,
                                Conversion conversion) {
   check_output_folder(in.path, output);
@@ -86,7 +93,9 @@ QuantizeSummary quantize_file(const std::string& input, const std::string& outpu
                               const QuantizeSettings& settings, const QuantizeProgress& progress) {
   const SafetensorsFile file = SafetensorsFile::open(input);
   const TensorFiles in(file);
-  std::vector<ConversionItem> items = items_to_quantize(in, [](const TensorInfo&) { return true; });
+  const bool matrices_only = settings.format == StoredFormat::int8;
+  std::vector<ConversionItem> items = items_to_quantize(
+      in, [&](const TensorInfo& info) { return !matrices_only || info.shape.size() == 2; });
   return convert_file(file, output,
                       Conversion(in, std::move(items), settings, std::nullopt, progress));
 }
@@ -106,8 +115,13 @@ QuantizeSummary quantize_folder(const std::string& input, const std::string& out
     throw BadInput(input + "/config.json", "quantization_config",
                    "is there: the model is quantized already");
   }
-  const BitsAndBytesConfig config{settings.type, settings.double_quant, compute_dtype,
-                                  std::nullopt};
+  require(settings.format != StoredFormat::blockwise8, "quantize_folder",
+          "a format that transformers loads");
+  BitsAndBytesConfig config;
+  config.load_in_8bit = settings.format == StoredFormat::int8;
+  if (!config.load_in_8bit) config.quant_type = settings.type();
+  config.use_double_quant = settings.double_quant;
+  config.compute_dtype = compute_dtype;
   std::vector<ConversionItem> items = items_to_quantize(
       in.tensors, [&](const TensorInfo& info) { return is_quantizable(info, config); });
   if (std::none_of(items.begin(), items.end(),
@@ -123,7 +137,9 @@ QuantizeSummary quantize_folder(const std::string& input, const std::string& out
 QuantizeSummary dequantize_folder(const std::string& input, const std::string& output,
                                   std::optional<DType> dtype, const QuantizeProgress& progress) {
   const ModelFolder in = ModelFolder::open(input);
-  if (!quantization_of(in)) throw BadInput(input, "", "is not quantized");
+  const auto quantization = quantization_of(in);
+  if (!quantization) throw BadInput(input, "", "is not quantized");
+  if (!dtype && quantization->load_in_8bit) dtype = dtype_of(in.config);  // int8 records none
   Json json = Json::object();
   for (const auto& [key, value] : in.config.as_object()) {
     if (key != "quantization_config") json[key] = value;

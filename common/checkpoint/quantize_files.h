@@ -1,4 +1,4 @@
-// Tensor files and model folders into 4 bits and back, one tensor at a time.
+// Tensor files and model folders into 4 or 8 bits and back, one tensor at a time.
 #pragma once
 
 #include <cstddef>
@@ -11,21 +11,28 @@
 
 namespace qlora {
 
-/// How tensors are quantized (quantize_4bit).
+/// The formats of bitsandbytes: 4 bits, rows of int8 (matrices only), blocks of dynamic 8-bit
+/// codes.
+enum class StoredFormat { nf4, fp4, int8, blockwise8 };
+
+/// How tensors are quantized.
 struct QuantizeSettings {
-  QuantType type = QuantType::nf4;  ///< the codebook
-  std::int64_t blocksize = 64;      ///< elements that share an absmax
-  bool double_quant = false;        ///< whether absmax itself is held in 8 bits
+  StoredFormat format = StoredFormat::nf4;
+  std::int64_t blocksize = 64;  ///< elements that share an absmax; rows of int8 have no blocks
+  bool double_quant = false;    ///< whether absmax itself is held in 8 bits (4 bits only)
+
+  /// The codebook of a 4-bit format.
+  QuantType type() const { return format == StoredFormat::fp4 ? QuantType::fp4 : QuantType::nf4; }
 };
 
 /// What was done.
 struct QuantizeSummary {
-  std::size_t converted = 0;      ///< tensors quantized or dequantized
-  std::size_t kept = 0;           ///< tensors copied
-  std::int64_t elements = 0;      ///< of the converted tensors
-  std::size_t bytes_in_4bit = 0;  ///< of the converted tensors, with all that restores them
-  std::size_t bytes_read = 0;     ///< tensor data in
-  std::size_t bytes_written = 0;  ///< tensor data out
+  std::size_t converted = 0;        ///< tensors quantized or dequantized
+  std::size_t kept = 0;             ///< tensors copied
+  std::int64_t elements = 0;        ///< of the converted tensors
+  std::size_t bytes_quantized = 0;  ///< of the converted tensors, with all that restores them
+  std::size_t bytes_read = 0;       ///< tensor data in
+  std::size_t bytes_written = 0;    ///< tensor data out
 };
 
 /// Called at the start and after each tensor with the bytes of input that are done, those that
@@ -33,18 +40,20 @@ struct QuantizeSummary {
 using QuantizeProgress =
     std::function<void(std::size_t done, std::size_t total, const std::string& tensor)>;
 
-/// Quantizes every floating-point tensor of a safetensors file (empty ones stay as they are) and
-/// writes bitsandbytes' names and bytes: tensor x gives x, x.absmax, x.quant_map, … . Float64 is
-/// rounded to float32 first. No more than one tensor is in memory.
+/// Quantizes every floating-point tensor of a safetensors file (empty ones, and for int8 those that
+/// are no matrix, stay as they are) and writes bitsandbytes' names and bytes: tensor x gives x,
+/// x.absmax, x.quant_map, … . Float64 is rounded to float32 first. No more than one tensor is in
+/// memory.
 /// @throws BadInput if the file is wrong, is quantized already, or a name would stand twice; and on
 ///         infinite values with double quantization, whose mean bitsandbytes could not store either
 QuantizeSummary quantize_file(const std::string& input, const std::string& output,
                               const QuantizeSettings& settings,
                               const QuantizeProgress& progress = nullptr);
 
-/// Restores every 4-bit tensor of a file.
-/// @param dtype  of all floating-point tensors written; none: the one that each was quantized from
-/// @throws BadInput if the file is wrong or holds no 4-bit tensor
+/// Restores every quantized tensor of a file.
+/// @param dtype  of all floating-point tensors written; none: the one that each was quantized from,
+///               float16 for rows of int8 and float32 for blocks of 8 bits, which record none
+/// @throws BadInput if the file is wrong or holds no quantized tensor
 QuantizeSummary dequantize_file(const std::string& input, const std::string& output,
                                 std::optional<DType> dtype = std::nullopt,
                                 const QuantizeProgress& progress = nullptr);

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint/placed_file.h"
+#include "core/placed_file.h"
 #include "core/tensor.h"
 
 namespace qlora {

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/placed_file.h"
 
 namespace qlora {
 namespace {
@@ -31,13 +32,14 @@ struct Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
 };
 
-void flush_folder_of(const fs::path& path) {
-  const fs::path folder = path.parent_path().empty() ? fs::path(".") : path.parent_path();
-  const Descriptor d(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}  // namespace
+
+void flush_folder_of(const std::string& path) {
+  const fs::path parent = fs::path(path).parent_path();
+  const Descriptor d(
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (d.fd >= 0) ::fsync(d.fd);  // a file system that cannot is no reason to fail
 }
-
-}  // namespace
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   const Descriptor d(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -69,27 +71,13 @@ std::string read_file(const std::string& path, std::size_t limit) {
 }
 
 void write_atomically(const std::string& path, const std::function<void(const Sink&)>& write) {
-  const std::string beside = path + ".unfinished-" + std::to_string(::getpid());
-  try {
-    const Descriptor d(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (d.fd < 0) fail(path, "cannot be written");
-    write([&](const void* data, std::size_t size) {
-      const char* at = static_cast<const char*>(data);
-      while (size > 0) {
-        const ssize_t done = ::write(d.fd, at, size);
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) fail(path, "cannot be written");
-        at += done;
-        size -= static_cast<std::size_t>(done);
-      }
-    });
-    if (::fsync(d.fd) != 0) fail(path, "cannot be written");
-    if (::rename(beside.c_str(), path.c_str()) != 0) fail(path, "cannot be written");
-  } catch (...) {
-    ::unlink(beside.c_str());
-    throw;
-  }
-  flush_folder_of(path);
+  PlacedFile file(path);
+  std::size_t offset = 0;
+  write([&](const void* data, std::size_t size) {
+    file.write(offset, data, size);
+    offset += size;
+  });
+  file.finish();
 }
 
 void write_atomically(const std::string& path, std::string_view text) {

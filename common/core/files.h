@@ -42,6 +42,9 @@ using Sink = std::function<void(const void* data, std::size_t size)>;
 void write_atomically(const std::string& path, const std::function<void(const Sink&)>& write);
 void write_atomically(const std::string& path, std::string_view text);
 
+/// Flushes the folder that holds `path`, so that a rename in it survives a power cut.
+void flush_folder_of(const std::string& path);
+
 /// A folder that is filled under another name ("<path>.unfinished") and renamed when all is in it.
 /// An existing folder at `path` is replaced. If `fill` throws, the unfinished folder is removed.
 void write_folder_atomically(const std::string& path,

@@ -38,8 +38,8 @@ std::string bar_of(double share) {
 
 // "3.21 steps/s", or "4.50 s for one" of what takes longer.
 std::string rate_of(const ProgressState& s) {
+  if (s.seconds < 0.01 || s.done <= s.first) return "";  // too soon to tell
   const double rate = static_cast<double>(s.done - s.first) / s.seconds;
-  if (!std::isfinite(rate) || rate <= 0.0) return "";
   if (rate < 1.0) return "  " + readable(1.0 / rate, 3) + " s each";
   return "  " + (rate < 1000.0 ? readable(rate, 3) : grouped(std::llround(rate))) + " " + s.unit +
          "/s";

@@ -8,6 +8,10 @@
 
 #include "core/files.h"
 
+#ifndef QLORA_UNITS  // set where chapters link a learner's units (cmake/exercises.cmake)
+#define QLORA_UNITS ""
+#endif
+
 namespace qlora {
 namespace {
 
@@ -42,7 +46,7 @@ std::string build_type() {
 }  // namespace
 
 Provenance provenance() {
-  return {QLORA_COMMIT, build_type(), compiler(), processor(), thread_count(), ""};
+  return {QLORA_COMMIT, build_type(), compiler(), processor(), thread_count(), "", QLORA_UNITS};
 }
 
 std::string one_line(const Provenance& p) {
@@ -50,6 +54,7 @@ std::string one_line(const Provenance& p) {
                      p.processor + ", " + std::to_string(p.threads) +
                      (p.threads == 1 ? " thread" : " threads");
   if (!p.gpu.empty()) line += ", " + p.gpu;
+  if (!p.units.empty()) line += ", units: " + p.units;
   return line;
 }
 
@@ -61,6 +66,7 @@ Json json(const Provenance& p) {
   out["processor"] = p.processor;
   out["threads"] = p.threads;
   out["gpu"] = p.gpu.empty() ? Json() : Json(p.gpu);
+  if (!p.units.empty()) out["units"] = p.units;
   return out;
 }
 

@@ -15,15 +15,19 @@ struct Provenance {
   std::string processor;   ///< the model name in /proc/cpuinfo
   int threads = 0;         ///< that parallel_for uses
   std::string gpu;         ///< set by who uses one
+  std::string units =
+      {};  ///< "nf4 from chapters/03_nf4/exercise": the learner's, of QLORA_MY_UNITS
 };
 
 /// That of this process, without a GPU.
 Provenance provenance();
 
-/// "commit 72b3df5c01aa, Release, g++ 12.2.0, Intel(R) Xeon(R) …, 2 threads", and the GPU if any.
+/// "commit 72b3df5c01aa, Release, g++ 12.2.0, Intel(R) Xeon(R) …, 2 threads", the GPU if any, and
+/// ", units: …" where some are the learner's.
 std::string one_line(const Provenance& p);
 
-/// {commit, build_type, compiler, processor, threads} and gpu, which is null where none is used.
+/// {commit, build_type, compiler, processor, threads}, gpu, which is null where none is used, and
+/// units where some are the learner's.
 Json json(const Provenance& p);
 
 /// What --json FILE writes: an executable's results, with its provenance as a member of that name.

@@ -137,26 +137,42 @@ void dequantize_base(LlamaModel& model) {
   model.for_each_projection([&](LinearGroup& group, Projection& p) {
     if (current != &group) row = 0;
     current = &group;
-    if (!p.quantized) return;
+    if (!p.quantized && !p.int8) return;
     if (!group.weight) group.weight = Tensor::empty(DType::f32, {group.N(), group.K});
-    dequantize_4bit(*p.quantized, group.weight.data<float>() + row * group.K);
+    dequantize_codes(p, group.weight.data<float>() + row * group.K);
     p.quantized.reset();
+    p.int8.reset();
     row += p.N;
   });
 }
 
-void quantize_base(LlamaModel& model, QuantType type, bool double_quant, DType dtype) {
+namespace {
+
+// quantize(projection, rows of its group's weight) for every dense projection.
+template <typename F>
+void quantize_each(LlamaModel& model, F&& quantize) {
   LinearGroup* current = nullptr;
   std::int64_t row = 0;
   model.for_each_projection([&](LinearGroup& group, Projection& p) {
     if (current != &group) row = 0;
     current = &group;
     if (!group.weight) return;
-    const Tensor values = group.weight.rows(row, row + p.N).to(dtype);
-    p.quantized = quantize_4bit(values, type, 64, double_quant);
+    quantize(p, group.weight.rows(row, row + p.N));
     row += p.N;
     if (row == group.N()) group.weight = Tensor();
   });
+}
+
+}  // namespace
+
+void quantize_base(LlamaModel& model, QuantType type, bool double_quant, DType dtype) {
+  quantize_each(model, [&](Projection& p, const Tensor& weight) {
+    p.quantized = quantize_4bit(weight.to(dtype), type, 64, double_quant);
+  });
+}
+
+void quantize_base_int8(LlamaModel& model) {
+  quantize_each(model, [](Projection& p, const Tensor& weight) { p.int8 = quantize_int8(weight); });
 }
 
 }  // namespace qlora

@@ -37,4 +37,7 @@ void dequantize_base(LlamaModel& model);
 /// rounded back to.
 void quantize_base(LlamaModel& model, QuantType type, bool double_quant, DType dtype);
 
+/// Quantizes every dense group of the base in rows of int8, for LLM.int8().
+void quantize_base_int8(LlamaModel& model);
+
 }  // namespace qlora

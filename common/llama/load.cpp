@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "checkpoint/bitsandbytes.h"
+#include "checkpoint/eight_bit.h"
 #include "core/error.h"
 
 namespace qlora {
@@ -25,9 +26,15 @@ class Reader {
   }
 
   DType dtype(const std::string& name) const { return files_.info(name).dtype; }
-  bool is_4bit(const std::string& name) const { return is_stored_in_4bit(files_, name); }
-  QuantizedTensor quantized(const std::string& name, const Shape& shape) const {
-    return read_4bit(files_, name, shape);
+  bool has_codes(const std::string& name) const {
+    return is_stored_in_4bit(files_, name) || is_stored_in_int8(files_, name);
+  }
+  void take_codes(const std::string& name, const Shape& shape, Projection& p) const {
+    if (is_stored_in_4bit(files_, name)) {
+      p.quantized = read_4bit(files_, name, shape);
+    } else {
+      p.int8 = read_int8(files_, name, shape);
+    }
   }
 
  private:
@@ -48,20 +55,24 @@ class Reader {
   const TensorFiles& files_;
 };
 
-// One group: all parts in 4 bits, or all dense and stacked. A group that the file has half in 4
-// bits (modules that were skipped) becomes dense as a whole.
+// One group: all parts quantized, or all dense and stacked. A group that the file has half
+// quantized (modules that were skipped) becomes dense as a whole.
 void load_group(const Reader& reader, const LoadOptions& options, LinearGroup& group) {
   const auto name_of = [](const Projection& p) { return p.name + ".weight"; };
-  const auto stays_4bit = [&](const Projection& p) { return reader.is_4bit(name_of(p)); };
-  const bool all_4bit = std::all_of(group.parts.begin(), group.parts.end(), stays_4bit);
-  const bool none_4bit = std::none_of(group.parts.begin(), group.parts.end(), stays_4bit);
-  if (all_4bit && !options.dequantize) {
+  const auto has_codes = [&](const Projection& p) { return reader.has_codes(name_of(p)); };
+  const bool all = std::all_of(group.parts.begin(), group.parts.end(), has_codes);
+  const bool none = std::none_of(group.parts.begin(), group.parts.end(), has_codes);
+  if (all && !options.dequantize) {
+    for (Projection& p : group.parts) reader.take_codes(name_of(p), {p.N, group.K}, p);
+    return;
+  }
+  if (none && options.int8) {
     for (Projection& p : group.parts) {
-      p.quantized = reader.quantized(name_of(p), {p.N, group.K});
+      p.int8 = quantize_int8(reader.dense(name_of(p), {p.N, group.K}));
     }
     return;
   }
-  if (none_4bit && options.quantize) {
+  if (none && options.quantize) {
     for (Projection& p : group.parts) {
       const DType dtype = reader.dtype(name_of(p));
       const Tensor weight = reader.dense(name_of(p), {p.N, group.K}).to(dtype);
@@ -73,8 +84,10 @@ void load_group(const Reader& reader, const LoadOptions& options, LinearGroup& g
   std::int64_t row = 0;
   for (const Projection& p : group.parts) {
     const Tensor rows = group.weight.rows(row, row + p.N);
-    if (stays_4bit(p)) {
-      dequantize_4bit(reader.quantized(name_of(p), {p.N, group.K}), rows.data<float>());
+    if (has_codes(p)) {
+      Projection codes;
+      reader.take_codes(name_of(p), {p.N, group.K}, codes);
+      dequantize_codes(codes, rows.data<float>());
     } else {
       const Tensor dense = reader.dense(name_of(p), {p.N, group.K});
       std::memcpy(rows.raw(), dense.raw(), dense.nbytes());
@@ -121,6 +134,10 @@ void save_model(const std::string& folder, const LlamaModel& model, DType dtype)
   BitsAndBytesConfig quantization;
   bool quantized = false;
   model.for_each_projection([&](const LinearGroup&, const Projection& p) {
+    if (p.int8) {
+      quantized = quantization.load_in_8bit = true;
+      for (auto& part : parts_of_int8(p.name + ".weight", *p.int8)) tensors.push_back(part);
+    }
     if (!p.quantized) return;
     quantized = true;
     quantization.quant_type = p.quantized->type;

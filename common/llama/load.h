@@ -14,12 +14,14 @@ struct LoadOptions {
   /// Quantize dense layers in 4 bits, tensor by tensor; nothing: leave them as the folder has them.
   std::optional<QuantType> quantize;
   bool double_quant = false;
-  /// Restore layers that the folder has in 4 bits to dense ones (--quantize none).
+  /// Quantize dense layers in rows of int8, for LLM.int8().
+  bool int8 = false;
+  /// Restore layers that the folder has quantized to dense ones (--quantize none).
   bool dequantize = false;
 };
 
 /// Loads a folder for float32 arithmetic: 16-bit weights are widened exactly, layers that
-/// bitsandbytes quantized stay in 4 bits. Every tensor's shape is held against config.json.
+/// bitsandbytes quantized stay as they are. Every tensor's shape is held against config.json.
 /// @throws BadInput naming the file and the tensor or the member of config.json
 LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options = {});
 LlamaModel load_model(const std::string& path, const LoadOptions& options = {});

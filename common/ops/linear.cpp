@@ -1,11 +1,26 @@
 #include "ops/linear.h"
 
+#include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "core/matmul.h"
 #include "core/parallel.h"
+#include "quantization/llm_int8.h"
 
-namespace qlora::cpu {
+namespace qlora {
+
+void dequantize_codes(const Projection& p, float* out) {
+  if (p.quantized) {
+    dequantize_4bit(*p.quantized, out);
+  } else if (p.int8) {
+    dequantize_int8(*p.int8, out);
+  } else {
+    require(false, "dequantize_codes", "a projection that is quantized");
+  }
+}
+
+namespace cpu {
 namespace {
 
 constexpr auto kNo = Transpose::no;
@@ -18,8 +33,7 @@ const T* base_weight(const LinearGroup& group, Arena& arena) {
   const Tensor floats = arena.take(DType::f32, {group.N(), group.K});
   std::int64_t row = 0;
   for (const Projection& part : group.parts) {
-    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): without a weight every part has codes
-    dequantize_4bit(*part.quantized, floats.data<float>() + row * group.K);
+    dequantize_codes(part, floats.data<float>() + row * group.K);
     row += part.N;
   }
   if constexpr (std::is_same_v<T, float>) {
@@ -29,6 +43,44 @@ const T* base_weight(const LinearGroup& group, Arena& arena) {
     std::copy_n(floats.data<float>(), floats.numel(), widened.data<T>());
     return widened.data<T>();
   }
+}
+
+// y (T, ΣN) = x · Wᵀ of a base in int8, part by part: the activations are quantized too.
+void int8_product(const LinearGroup& group, const float* x, std::int64_t tokens, Arena& arena,
+                  float* y) {
+  const std::int64_t N = group.N(), K = group.K;
+  for (const Projection& part : group.parts) {
+    const ArenaScope scope(arena);
+    float* own = arena.values<float>({tokens, part.N});
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller looked
+    const Int8Tensor& w = *part.int8;
+    const auto size = [](std::int64_t n) { return static_cast<std::size_t>(n); };
+    linear_int8({{w.codes.data<std::int8_t>(), size(part.N * K)},
+                 {w.absmax.data<float>(), size(part.N)},
+                 part.N,
+                 K},
+                {x, size(tokens * K)}, tokens, {}, kOutlierThreshold, {own, size(tokens * part.N)});
+    for (std::int64_t t = 0; t < tokens; ++t) std::copy_n(own + t * part.N, part.N, y + t * N);
+    y += part.N;
+  }
+}
+
+// y (T, ΣN) = x · Wᵀ, or added to the residual.
+template <typename T>
+void base_product(const LinearGroup& group, const Tensor& x, const Tensor& residual, Arena& arena,
+                  const Tensor& y) {
+  const std::int64_t tokens = x.dim(0), K = group.K, N = group.N();
+  if constexpr (std::is_same_v<T, float>) {
+    if (group.parts.front().int8) {
+      int8_product(group, x.data<T>(), tokens, arena, y.data<T>());
+      if (!residual) return;
+      for (std::int64_t i = 0; i < y.numel(); ++i) y.data<T>()[i] += residual.data<T>()[i];
+      return;
+    }
+  }
+  if (residual) std::memcpy(y.raw(), residual.raw(), y.nbytes());
+  matmul<T>(kNo, kYes, tokens, N, K, T{1}, x.data<T>(), K, base_weight<T>(group, arena), K,
+            residual ? T{1} : T{0}, y.data<T>(), N);
 }
 
 template <typename T>
@@ -68,9 +120,7 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
     }
   }
   const ArenaScope scope(arena);
-  if (residual) std::memcpy(y.raw(), residual.raw(), y.nbytes());
-  matmul<T>(kNo, kYes, tokens, N, K, T{1}, x.data<T>(), K, base_weight<T>(group, arena), K,
-            residual ? T{1} : T{0}, y.data<T>(), N);
+  base_product<T>(group, x, residual, arena, y);
   std::size_t index = 0;
   T* columns = y.data<T>();
   for (const Projection& part : group.parts) {
@@ -124,4 +174,5 @@ template void linear_backward<float>(const LinearGroup&, const Tensor&, const Li
 template void linear_backward<double>(const LinearGroup&, const Tensor&, const LinearSaved&,
                                       const DropoutRun&, const Tensor&, Arena&, const Tensor&);
 
-}  // namespace qlora::cpu
+}  // namespace cpu
+}  // namespace qlora

@@ -8,6 +8,7 @@
 #include "core/arena.h"
 #include "core/tensor.h"
 #include "lora/lora.h"
+#include "quantization/eight_bit_tensor.h"
 #include "quantization/quantized_tensor.h"
 
 namespace qlora {
@@ -27,16 +28,21 @@ struct Adapter {
 struct Projection {
   std::string name;                          ///< the module, e.g. "model.layers.0.self_attn.q_proj"
   std::int64_t N = 0;                        ///< out_features
-  std::optional<QuantizedTensor> quantized;  ///< (N,K); none: rows of the group's weight
+  std::optional<QuantizedTensor> quantized;  ///< (N,K) in 4 bits, or
+  std::optional<Int8Tensor> int8;            ///< (N,K) in int8; neither: rows of the group's weight
   std::vector<Adapter> adapters;             ///< added up, in this order
 };
+
+/// The values of a projection's codes in float32, N·K of them at `out`.
+/// @throws std::invalid_argument if it has none
+void dequantize_codes(const Projection& p, float* out);
 
 /// Projections of one input x (T,K), side by side: q, k and v; gate and up; or one alone.
 /// y (T, ΣN) = x · [W_0; W_1; …]ᵀ, and each adapter adds s · drop(x) · Aᵀ · Bᵀ to its columns.
 struct LinearGroup {
   std::int64_t K = 0;             ///< in_features
   std::vector<Projection> parts;  ///< in the order of their columns in y
-  Tensor weight;  ///< dense (ΣN,K) in the dtype of the arithmetic; empty where parts have codes
+  Tensor weight;  ///< dense (ΣN,K) in the dtype of the arithmetic; empty where the parts have codes
   Tensor grad_weight;  ///< (ΣN,K), added to by the backward pass; empty: the base is frozen
 
   /// ΣN: columns of y.

@@ -7,6 +7,7 @@
 
 namespace qlora {
 
+// [levels]
 float absmax_offset(std::span<const float> absmax) {
   if (absmax.empty()) return 0.0f;
   double sum = 0.0;
@@ -28,5 +29,6 @@ void restore_absmax(std::span<const std::uint8_t> codes, std::span<const float> 
   dequantize_blockwise8(codes, nested_code, nested_absmax, nested_blocksize, absmax);
   for (float& value : absmax) value = flush(value + offset);
 }
+// [/levels]
 
 }  // namespace qlora

@@ -1,53 +1,31 @@
 #include "quantization/nf4.h"
 
-#include <algorithm>
-
-#include "quantization/block_absmax.h"
 #include "quantization/flush.h"
 
 namespace qlora {
 namespace {
 
-constexpr std::size_t kLanes = 64;  // elements at a time, a number that the compiler can unroll by
 constexpr BytePairs kPairs = byte_pairs(kNf4Code);
 
-// The bytes of kLanes elements: no branch, so that the loops become vector instructions.
-void encode(const float* x, float reciprocal, std::uint8_t* packed) {
-  std::array<int, kLanes> code;
-  for (std::size_t i = 0; i < kLanes; ++i) {
+// [encode]
+// The code is the number of thresholds below the scaled value. The comparison is strict, so that a
+// threshold itself gets the lower code, and NaN, which is above nothing, code 0.
+void encode(std::span<const float, kCodedAtOnce> x, float reciprocal,
+            std::span<int, kCodedAtOnce> codes) {
+  for (std::size_t i = 0; i < kCodedAtOnce; ++i) {
     const float scaled = flush(x[i]) * reciprocal;
     int above = 0;
     for (const float threshold : kNf4Thresholds) above += scaled > threshold;
-    code[i] = above;
-  }
-  for (std::size_t j = 0; j < kLanes / 2; ++j) {
-    packed[j] = static_cast<std::uint8_t>(code[2 * j] << 4 | code[2 * j + 1]);
+    codes[i] = above;
   }
 }
-
-void quantize_block(std::span<const float> x, float reciprocal, std::uint8_t* packed) {
-  std::size_t i = 0;
-  for (; i + kLanes <= x.size(); i += kLanes) encode(x.data() + i, reciprocal, packed + i / 2);
-  if (i == x.size()) return;
-  std::array<float, kLanes> rest{};  // zeros stand for the partner that an odd tail lacks
-  std::array<std::uint8_t, kLanes / 2> bytes;
-  std::copy(x.begin() + static_cast<std::ptrdiff_t>(i), x.end(), rest.begin());
-  encode(rest.data(), reciprocal, bytes.data());
-  std::copy_n(bytes.begin(), (x.size() - i + 1) / 2, packed + i / 2);
-}
+// [/encode]
 
 }  // namespace
 
 void quantize_nf4(std::span<const float> x, std::int64_t blocksize, std::span<std::uint8_t> packed,
                   std::span<float> absmax) {
-  require_4bit_sizes("quantize_nf4", x.size(), blocksize, packed.size(), absmax.size());
-  const auto size = static_cast<std::size_t>(blocksize);
-  for (std::size_t b = 0; b < absmax.size(); ++b) {
-    const std::size_t begin = b * size;
-    const std::span<const float> block = x.subspan(begin, std::min(size, x.size() - begin));
-    absmax[b] = block_absmax(block);
-    quantize_block(block, block_reciprocal(absmax[b]), packed.data() + begin / 2);
-  }
+  quantize_codebook(encode, x, blocksize, packed, absmax);
 }
 
 void dequantize_nf4(std::span<const std::uint8_t> packed, std::span<const float> absmax,

@@ -27,7 +27,10 @@ TEST(BitsAndBytesConfig, HasTheDefaultsOfTransformers) {
 TEST(BitsAndBytesConfig, RefusesOtherMethods) {
   EXPECT_NE(config_says(R"({"quant_method": "gptq", "bits": 4})").find("found \"gptq\""),
             std::string::npos);
-  EXPECT_NE(config_says(R"({"load_in_8bit": true})").find("8 bits are not supported yet"),
+  EXPECT_NE(config_says(R"({"load_in_8bit": true, "llm_int8_threshold": 5.0})").find("found 5"),
+            std::string::npos);
+  EXPECT_NE(config_says(R"({"load_in_8bit": true, "load_in_4bit": true})")
+                .find("load_in_4bit: found true, expected false beside load_in_8bit"),
             std::string::npos);
   EXPECT_NE(config_says(R"({})").find("load_in_4bit: found nothing, expected true"),
             std::string::npos);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "core/error.h"
+#include "core/placed_file.h"
 #include "support/golden.h"
 
 namespace qlora {
@@ -70,6 +71,24 @@ TEST(ReadFile, KeepsToItsLimit) {
   write_atomically(path, "12345");
   EXPECT_EQ(read_file(path, 5), "12345");
   EXPECT_EQ(refusal([&] { read_file(path, 4); }), path + ": is larger than 4 bytes");
+}
+
+TEST(PlacedFile, AppearsWholeOrNotAtAll) {
+  const fs::path folder = testing::scratch();
+  const std::string path = folder / "a";
+  {
+    PlacedFile file(path);
+    file.write(3, "ond", 3);
+    file.write(0, "sec", 3);
+    EXPECT_FALSE(fs::exists(path));
+  }
+  EXPECT_EQ(entries(folder), 0u);  // it was never finished
+  PlacedFile file(path);
+  file.write(3, "ond", 3);
+  file.write(0, "sec", 3);
+  file.finish();
+  EXPECT_EQ(read_file(path), "second");
+  EXPECT_EQ(entries(folder), 1u);
 }
 
 TEST(WriteAtomically, ReplacesTheWholeFile) {

@@ -29,5 +29,12 @@ TEST(Provenance, LineAndJsonSayTheSame) {
                             R"("processor": "A processor", "threads": 2, "gpu": "NVIDIA H100"})");
 }
 
+TEST(Provenance, NamesTheLearnersUnits) {
+  const Provenance p{"abc", "Release", "g++ 12", "A processor", 1, "", "nf4 from chapters/03_nf4"};
+  EXPECT_EQ(one_line(p),
+            "commit abc, Release, g++ 12, A processor, 1 thread, units: nf4 from chapters/03_nf4");
+  EXPECT_EQ(json(p).at("units").as_string(), "nf4 from chapters/03_nf4");
+}
+
 }  // namespace
 }  // namespace qlora

@@ -106,6 +106,9 @@ TEST(Affine, ErrorIsAtMostHalfAStep) {
 TEST(Affine, TiesGoToEven) {
   EXPECT_EQ(quantized<std::int8_t>({0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 0.49999997f}, {}),
             (std::vector<std::int8_t>{0, 2, 2, 0, -2, -2, 0}));
+  // The zero point is added to what was rounded: an odd one does not turn the ties around.
+  EXPECT_EQ(quantized<std::int8_t>({2.0f, 6.0f, -2.0f, -6.0f}, {4.0f, 5}),
+            (std::vector<std::int8_t>{5, 7, 5, 3}));
 }
 
 TEST(Affine, ClampsWhatIsOutside) {

@@ -39,14 +39,6 @@ void for_each_case(F&& f) {
   }
 }
 
-TEST(DoubleQuantization, FirstLevelEqualsBitsandbytes) {
-  for_each_case([](const Case& c) {
-    const QuantizedTensor q = c.quantized(false);
-    EXPECT_TRUE(same_bytes(q.packed, c.tensor("packed")));
-    EXPECT_TRUE(same_bytes(q.absmax, c.tensor("absmax")));
-  });
-}
-
 TEST(DoubleQuantization, OffsetIsTheMeanOfTheMaxima) {
   for_each_case([](const Case& c) {
     const Tensor absmax = c.tensor("absmax");
@@ -57,6 +49,18 @@ TEST(DoubleQuantization, OffsetIsTheMeanOfTheMaxima) {
     const double exact = c.row.at("offset_exact_mean").as_number();
     EXPECT_LE(testing::ulps_between(offset, static_cast<float>(exact)), 1);
   });
+}
+
+TEST(DoubleQuantization, OffsetOfManyMaximaIsExact) {
+  // Their sum is 2^17 · 0.1 in steps of 1/1024: a sum in float32 would have lost its last bits.
+  Floats absmax(1u << 17);
+  double sum = 0.0;
+  for (std::size_t b = 0; b < absmax.size(); ++b) {
+    absmax[b] = 0.1f + static_cast<float>(b % 13) / 1024.0f;
+    sum += absmax[b];
+  }
+  const auto mean = static_cast<float>(sum / static_cast<double>(absmax.size()));
+  EXPECT_LE(testing::ulps_between(absmax_offset(absmax), mean), 1);
 }
 
 TEST(DoubleQuantization, NestedCodesGivenTheOffset) {
@@ -95,7 +99,8 @@ TEST(DoubleQuantization, DequantizedValues) {
   for_each_case([](const Case& c) {
     const Tensor expected = c.tensor("dequant");
     QuantizedTensor q = c.quantized(false);
-    q.packed = c.tensor("packed");
+    EXPECT_TRUE(same_bytes(q.packed, c.tensor("packed")));
+    EXPECT_TRUE(same_bytes(q.absmax, c.tensor("absmax")));
     q.absmax = c.tensor("absmax_q");
     q.nested_absmax = c.tensor("nested_absmax");
     q.nested_code = c.file.tensor("nested_code");
@@ -144,6 +149,34 @@ TEST(DoubleQuantization, ErrorOfARestoredMaximum) {
   }
 }
 
+TEST(DoubleQuantization, EachNestedBlockHasItsOwnScale) {
+  Floats absmax = testing::normal_values(70, 33, 0.01f);
+  for (std::size_t b = 0; b < absmax.size(); ++b) absmax[b] = 1.0f + std::abs(absmax[b]);
+  absmax[35] = 9.0f;  // an outlier in the fourth nested block of ten
+  const DynamicMap map = create_dynamic_map();
+  const float offset = absmax_offset(absmax);
+  Bytes codes(70);
+  Floats nested(7, NAN);
+  Floats restored(70);
+  quantize_absmax(absmax, offset, map, 10, codes, nested);
+  restore_absmax(codes, map, nested, 10, offset, restored);
+  for (std::size_t g = 0; g < 7; ++g) {
+    float largest = 0.0f;
+    for (std::size_t b = 10 * g; b < 10 * g + 10; ++b) {
+      largest = std::max(largest, std::abs(absmax[b] - offset));
+    }
+    EXPECT_EQ(nested[g], largest) << g;
+    for (std::size_t b = 10 * g; b < 10 * g + 10; ++b) {
+      // the code's own value, in two roundings; and the nearest of the map's
+      EXPECT_EQ(restored[b], map[codes[b]] * nested[g] + offset) << b;
+      const float scaled = (absmax[b] - offset) / nested[g];
+      for (const float value : map) {
+        EXPECT_LE(std::abs(scaled - map[codes[b]]), std::abs(scaled - value) + 1e-6f) << b;
+      }
+    }
+  }
+}
+
 TEST(DoubleQuantization, EqualMaximaAreRestoredByTheOffsetAlone) {
   const Floats absmax(70, 0.37f);
   const float offset = absmax_offset(absmax);
@@ -161,7 +194,7 @@ TEST(DoubleQuantization, EqualMaximaAreRestoredByTheOffsetAlone) {
 TEST(DoubleQuantization, EmptyAndSizesThatDoNotFit) {
   EXPECT_EQ(absmax_offset({}), 0.0f);
   const DynamicMap map = create_dynamic_map();
-  EXPECT_NO_THROW(quantize_absmax({}, 0.0f, map, 256, {}, {}));
+  quantize_absmax({}, 0.0f, map, 256, {}, {});
   Bytes codes(300);
   Floats one(1);
   EXPECT_THROW(quantize_absmax(Floats(300), 0.0f, map, 256, codes, one), std::invalid_argument);

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "golden_cases.h"
+#include "golden_json.h"
 #include "quantization/block_absmax.h"
 #include "support/golden.h"
 #include "support/matcher.h"
@@ -10,42 +11,10 @@ namespace qlora {
 namespace {
 
 using testing::Bytes;
-using testing::Floats;
+using testing::bytes_of;
 using testing::golden;
+using testing::quantized_name;
 using testing::same_bytes;
-
-Floats floats_of(const Json& array) {
-  Floats values;
-  for (const Json& value : array.as_array())
-    values.push_back(static_cast<float>(value.as_number()));
-  return values;
-}
-
-Bytes bytes_of(const std::string& hex) {
-  Bytes bytes;
-  for (std::size_t i = 0; i < hex.size(); i += 2) {
-    bytes.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
-}
-
-TEST(Golden4bit, QuickCases) {
-  const Json cases = Json::read(golden("nf4/quick.json"));
-  for (const auto& [name, expected] : cases.as_object()) {
-    SCOPED_TRACE(name);
-    const auto r =
-        testing::round_trip({quantize_nf4, dequantize_nf4}, floats_of(expected.at("input")));
-    EXPECT_EQ(r.packed, bytes_of(expected.at("packed_hex").as_string()));
-    EXPECT_EQ(r.absmax, floats_of(expected.at("absmax")));
-    EXPECT_EQ(r.restored, floats_of(expected.at("dequant")));
-  }
-  EXPECT_EQ(cases.size(), 7u);
-}
-
-std::string quantized_name(const std::string& input, const std::string& type,
-                           std::int64_t blocksize) {
-  return input + "." + type + ".bs" + std::to_string(blocksize);
-}
 
 TEST(Golden4bit, CodesAndMaximaOfAllCases) {
   const auto file = SafetensorsFile::open(golden("nf4/cases.safetensors"));

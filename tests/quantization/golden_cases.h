@@ -16,6 +16,12 @@ inline QuantType quant_type_of(const std::string& name) {
   return name == "nf4" ? QuantType::nf4 : QuantType::fp4;
 }
 
+/// What the names of an input's codes, maxima and values begin with in nf4/cases.
+inline std::string quantized_name(const std::string& input, const std::string& type,
+                                  std::int64_t blocksize) {
+  return input + "." + type + ".bs" + std::to_string(blocksize);
+}
+
 /// quant_map as bitsandbytes serializes it.
 inline Tensor quant_map_of(QuantType type) {
   return quantize_4bit(Tensor::zeros(DType::f32, {1}), type).code;

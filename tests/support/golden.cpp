@@ -12,10 +12,12 @@ namespace fs = std::filesystem;
 
 const fs::path kGolden = fs::path(QLORA_SOURCE_DIR) / "tests" / "golden";
 
-// One file a process, one line a golden file: read by the test golden_files_are_used.
+// One file a process, one line a golden file: read by the test golden_files_are_used. A test that is
+// graded may not write there, and does without.
 void note(const fs::path& file) {
   const fs::path folder = fs::path(QLORA_BINARY_DIR) / "golden-opened";
-  fs::create_directories(folder);
+  std::error_code ignored;
+  fs::create_directories(folder, ignored);
   std::ofstream out(folder / std::to_string(::getpid()), std::ios::app);
   out << fs::relative(file, kGolden).string() << '\n';
 }

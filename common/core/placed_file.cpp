@@ -1,4 +1,4 @@
-#include "checkpoint/placed_file.h"
+#include "core/placed_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,21 +8,13 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/files.h"
 
 namespace qlora {
 namespace {
 
 [[noreturn]] void fail(const std::string& path) {
   throw BadInput(path, "", std::string("cannot be written: ") + std::strerror(errno));
-}
-
-void flush_folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int d = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (d < 0) return;
-  ::fsync(d);  // a file system that cannot is no reason to fail
-  ::close(d);
 }
 
 }  // namespace

@@ -1,0 +1,23 @@
+# The lessons, held against the sources and the programs (check_lessons.cpp).
+
+add_library(lessons_parts OBJECT lessons/document.cpp lessons/token.cpp lessons/output.cpp
+            lessons/course.cpp lessons/check.cpp)
+target_link_libraries(lessons_parts PUBLIC qlora_flags test_process)
+# g++ with sanitizers takes a state of std::regex for an uninitialized one (bug 105562).
+target_compile_options(lessons_parts PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+add_executable(check_lessons lessons/check_lessons.cpp $<TARGET_OBJECTS:test_process>)
+target_link_libraries(check_lessons PRIVATE lessons_parts qlora_core)
+
+qlora_suite(lessons LINKS core)
+target_link_libraries(test_lessons PRIVATE lessons_parts)
+target_sources(test_lessons PRIVATE $<TARGET_OBJECTS:test_process>)
+
+if(NOT QLORA_SANITIZE)  # there are no chapters
+  add_test(NAME lessons COMMAND check_lessons ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/bin)
+  set_tests_properties(lessons PROPERTIES TIMEOUT 600)
+  # `./course lessons`: the chapters and their checker, without the suites.
+  add_custom_target(lesson_programs DEPENDS check_lessons)
+  get_property(programs DIRECTORY ${CMAKE_SOURCE_DIR}/chapters PROPERTY BUILDSYSTEM_TARGETS)
+  list(FILTER programs INCLUDE REGEX "^ch[0-9][0-9]_")
+  add_dependencies(lesson_programs ${programs})
+endif()
