@@ -192,7 +192,7 @@ std::int64_t trainable(const CourseInputs& in, const MethodRow& row) {
 }
 // [/methods]
 
-std::int64_t real_count(const RankColumn& column, std::vector<std::int64_t> out_features,
+std::int64_t real_count(const RankColumn& column, const std::vector<std::int64_t>& out_features,
                         std::int64_t r) {
   std::int64_t sum = 0;
   for (std::int64_t N : out_features) {

@@ -90,7 +90,7 @@ std::int64_t base_parameters(const CourseInputs& inputs);
 std::int64_t trainable(const CourseInputs& inputs, const MethodRow& row);
 
 /// A real count: r on the modules of these out-features in all layers of a column's model.
-std::int64_t real_count(const RankColumn& column, std::vector<std::int64_t> out_features,
+std::int64_t real_count(const RankColumn& column, const std::vector<std::int64_t>& out_features,
                         std::int64_t r);
 
 /// Computes a value for every claim of the chapter.
