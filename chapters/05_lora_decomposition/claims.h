@@ -21,9 +21,9 @@ struct CourseInputs {
   double alpha_factor = 2.0;      ///< the 2 in it
   double llama2_alpha = 16.0;     ///< the other setting of the course, with
   std::int64_t llama2_rank = 64;  ///< this rank
-  std::vector<std::int64_t> typical_ranks{8, 16, 32, 64};
-  std::int64_t odd_rank = 11;      ///< "not a power of two"
-  std::int64_t module_rank = 16;   ///< of the target modules in general
+  std::vector<std::int64_t> typical_ranks{8, 16, 32, 64};  ///< as the course lists them
+  std::int64_t odd_rank = 11;                              ///< "not a power of two"
+  std::int64_t module_rank = 16;                           ///< of the target modules in general
   std::int64_t product_side = 64;  ///< a smaller stand-in for 4096, whose rank is measured
   std::int64_t product_rank = 4;   ///< likewise for 16
 

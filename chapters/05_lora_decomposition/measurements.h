@@ -11,8 +11,8 @@ namespace qlora::chapter05 {
 
 /// A matrix by its singular values.
 struct Spectrum {
-  std::string name;
-  std::vector<double> s;
+  std::string name;       ///< what matrix it is
+  std::vector<double> s;  ///< its singular values, descending
 
   /// ‖W − W_R‖ / ‖W‖ of the nearest matrix of rank R.
   double relative_error(std::int64_t R) const;

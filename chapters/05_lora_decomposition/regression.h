@@ -36,7 +36,8 @@ struct Outcome {
   double held_out = 0.0;  ///< on the tokens that were held out
   double merged = 0.0;    ///< largest difference of an output, merged or not, over the largest
   double restored = 0.0;  ///< largest difference of W after merging and unmerging
-  std::vector<double> norm_dA, norm_dB;  ///< of the gradients of each step
+  /// Norms of the gradients of each step.
+  std::vector<double> norm_dA, norm_dB;
 };
 
 /// Trains one adapter beside W.

@@ -17,16 +17,20 @@ enum class Method { fine_tune, prefix_embed, prefix_layer, adapter_h, lora };
 
 /// One row of it: the claim, and what stands in its second column.
 struct MethodRow {
-  const char* id;
-  Method method;
-  const char* setting;             ///< as the course prints it
-  std::int64_t first, second = 0;  ///< l_p and l_i; r; or the sum of the ranks
+  const char* id;       ///< the claim
+  Method method;        ///< whose formula gives it
+  const char* setting;  ///< as the course prints it
+
+  /// l_p and l_i; r; or the sum of the ranks.
+  std::int64_t first, second = 0;
 };
 
 /// A name of the Rank table, with the size that it stands for and a real model of that name.
 struct RankColumn {
-  const char* name;
+  const char* name;   ///< as the table has it
   double parameters;  ///< the round size
+
+  /// Of the real model: layers, hidden size, width of the keys.
   std::int64_t layers, d, key_value_width;
 };
 
@@ -48,8 +52,11 @@ struct CourseInputs {
   DType adapter_dtype = DType::f32;  ///< of a saved adapter
   DType half_dtype = DType::bf16;    ///< the other way to save one
 
+  /// GPT-3, and the rows of its table.
   SquareDecoder gpt3{12288, 96};
+  /// Its vocabulary and its table of positions.
   std::int64_t gpt3_vocabulary = 50257, gpt3_positions = 2048;
+  /// The table, from the top.
   std::vector<MethodRow> gpt3_rows{{"GT-01", Method::fine_tune, "", 0},
                                    {"GT-02", Method::prefix_embed, "l_p=32, l_i=8", 32, 8},
                                    {"GT-03", Method::prefix_embed, "l_p=64, l_i=8", 64, 8},
@@ -71,6 +78,7 @@ struct CourseInputs {
                                    {"GT-19", Method::lora, "r_q=r_v=2", 4},
                                    {"GT-20", Method::lora, "r_q=r_k=r_v=r_o=1", 4}};
 
+  /// The ranks of the Rank table.
   std::vector<std::int64_t> rank_rows{1, 2, 8, 16, 512};
   /// Llama 2 7B, 13B and 70B; Falcon for 180B.
   std::vector<RankColumn> rank_columns{{"7B", 7e9, 32, 4096, 4096},

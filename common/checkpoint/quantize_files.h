@@ -17,7 +17,7 @@ enum class StoredFormat { nf4, fp4, int8, blockwise8 };
 
 /// How tensors are quantized.
 struct QuantizeSettings {
-  StoredFormat format = StoredFormat::nf4;
+  StoredFormat format = StoredFormat::nf4;  ///< of the tensors written
   std::int64_t blocksize = 64;  ///< elements that share an absmax; rows of int8 have no blocks
   bool double_quant = false;    ///< whether absmax itself is held in 8 bits (4 bits only)
 
