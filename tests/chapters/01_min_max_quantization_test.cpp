@@ -6,27 +6,16 @@
 
 #include "01_min_max_quantization/claims.h"
 #include "01_min_max_quantization/network.h"
+#include "chapters/chapter_claims.h"
 #include "support/matcher.h"
 
 namespace qlora::chapter01 {
 namespace {
 
-Ledger ledger_of(const CourseInputs& in = {}) {
-  Ledger ledger(QLORA_SOURCE_DIR "/chapters/01_min_max_quantization/numbers.json");
-  fill_claims(ledger, in);
-  return ledger;
-}
-
-std::string computed(const Ledger& ledger, const std::string& id) {
-  const Json rows = ledger.json();
-  for (const Json& row : rows.as_array()) {
-    if (row.at("id").as_string() == id) return row.at("computed").as_string();
-  }
-  return "";
-}
+constexpr testing::ChapterClaims<CourseInputs> kClaims{"01_min_max_quantization"};
 
 TEST(MinMaxClaims, AllHold) {
-  const Ledger ledger = ledger_of();
+  const Ledger ledger = kClaims.ledger();
   EXPECT_NO_THROW(ledger.check());
   EXPECT_EQ(ledger.json().size(), 16u);
 }
@@ -50,20 +39,13 @@ TEST(MinMaxClaims, EachComputedValueComesFromTheInputs) {
       {"MM-11", [](CourseInputs& in) { in.asymmetric.min = -40.0f; }},
       {"MM-14", range},
   };
-  const Ledger course = ledger_of();
-  for (const Change& c : changes) {
-    CourseInputs in;
-    c.change(in);
-    const std::string before = computed(course, c.id);
-    EXPECT_FALSE(before.empty()) << c.id;
-    EXPECT_NE(before, computed(ledger_of(in), c.id)) << c.id;
-  }
+  for (const Change& c : changes) kClaims.expect_follow({c.id}, c.change);
 }
 
 TEST(MinMaxClaims, AWrongRangeFails) {
   CourseInputs in;
   in.range = {0.0f, 900.0f};
-  EXPECT_THROW(ledger_of(in).check(), Error);
+  EXPECT_THROW(kClaims.ledger(in).check(), Error);
 }
 
 TEST(PostTraining, TheFloatNetworkDrawsSineAndCosine) {
