@@ -68,18 +68,12 @@ QuantizedTensor outline_4bit(const TensorInfo& info, const QuantizeSettings& set
   return q;
 }
 
-// The dtype that a stored tensor had; the 8-bit formats do not record it.
-DType stored_dtype(const TensorFiles& files, const std::string& name) {
-  if (is_stored_in_4bit(files, name)) return read_4bit(files, name).dtype;
+// The dtype of what comes out of the 8-bit formats, which do not record it.
+DType dtype_of_8bit(const TensorFiles& files, const std::string& name) {
   return is_stored_in_int8(files, name) ? DType::f16 : DType::f32;
 }
 
-Tensor restored(const TensorFiles& files, const std::string& name, DType dtype) {
-  if (is_stored_in_4bit(files, name)) {
-    QuantizedTensor q = read_4bit(files, name);
-    q.dtype = dtype;
-    return dequantize_4bit(q);
-  }
+Tensor restored_from_8bit(const TensorFiles& files, const std::string& name, DType dtype) {
   if (is_stored_in_blockwise8(files, name)) {
     return dequantize_blockwise8(read_blockwise8(files, name)).to(dtype);
   }
@@ -152,10 +146,16 @@ std::vector<TensorInfo> Conversion::outputs_of(const ConversionItem& item) {
     return parts;
   }
   if (item.action == Action::restore) {
-    const Shape shape =
-        is_stored_in_4bit(in_, info.name) ? read_4bit(in_, info.name).shape : info.shape;
-    summary_.elements += numel_of(shape);
-    return {{info.name, written_dtype(stored_dtype(in_, info.name)), shape}};
+    TensorInfo out = info;
+    if (is_stored_in_4bit(in_, info.name)) {
+      const QuantizedTensor q = read_4bit(in_, info.name);
+      out = {info.name, q.dtype, q.shape};
+    } else {
+      out.dtype = dtype_of_8bit(in_, info.name);
+    }
+    out.dtype = written_dtype(out.dtype);
+    summary_.elements += numel_of(out.shape);
+    return {out};
   }
   if (settings_.double_quant) count(info.nbytes(), info.name);
   return {{info.name, written_dtype(info.dtype), info.shape}};
@@ -191,7 +191,12 @@ float Conversion::offset_of(const TensorInfo& info) {
 NamedTensors Conversion::converted(const ConversionItem& item) const {
   const std::string& name = item.info.name;
   if (item.action == Action::restore) {
-    return {{name, restored(in_, name, written_dtype(stored_dtype(in_, name)))}};
+    if (!is_stored_in_4bit(in_, name)) {
+      return {{name, restored_from_8bit(in_, name, written_dtype(dtype_of_8bit(in_, name)))}};
+    }
+    QuantizedTensor q = read_4bit(in_, name);
+    q.dtype = written_dtype(q.dtype);
+    return {{name, dequantize_4bit(q)}};
   }
   const Tensor x = in_.tensor(name);
   if (item.action == Action::quantize) return quantized(name, x, settings_);

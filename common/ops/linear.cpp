@@ -46,21 +46,18 @@ const T* base_weight(const LinearGroup& group, Arena& arena) {
 }
 
 // y (T, ΣN) = x · Wᵀ of a base in int8, part by part: the activations are quantized too.
-void int8_product(const LinearGroup& group, const float* x, std::int64_t tokens, Arena& arena,
-                  float* y) {
-  const std::int64_t N = group.N(), K = group.K;
+void int8_product(const LinearGroup& group, const Tensor& x, Arena& arena, float* y) {
+  const std::int64_t tokens = x.dim(0), N = group.N();
   for (const Projection& part : group.parts) {
     const ArenaScope scope(arena);
-    float* own = arena.values<float>({tokens, part.N});
+    const Tensor own = arena.take(DType::f32, {tokens, part.N});
     // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller looked
     const Int8Tensor& w = *part.int8;
-    const auto size = [](std::int64_t n) { return static_cast<std::size_t>(n); };
-    linear_int8({{w.codes.data<std::int8_t>(), size(part.N * K)},
-                 {w.absmax.data<float>(), size(part.N)},
-                 part.N,
-                 K},
-                {x, size(tokens * K)}, tokens, {}, kOutlierThreshold, {own, size(tokens * part.N)});
-    for (std::int64_t t = 0; t < tokens; ++t) std::copy_n(own + t * part.N, part.N, y + t * N);
+    linear_int8({w.codes.span<std::int8_t>(), w.absmax.span<float>(), part.N, group.K},
+                x.span<float>(), tokens, {}, kOutlierThreshold, own.span<float>());
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      std::copy_n(own.data<float>() + t * part.N, part.N, y + t * N);
+    }
     y += part.N;
   }
 }
@@ -72,7 +69,7 @@ void base_product(const LinearGroup& group, const Tensor& x, const Tensor& resid
   const std::int64_t tokens = x.dim(0), K = group.K, N = group.N();
   if constexpr (std::is_same_v<T, float>) {
     if (group.parts.front().int8) {
-      int8_product(group, x.data<T>(), tokens, arena, y.data<T>());
+      int8_product(group, x, arena, y.data<T>());
       if (!residual) return;
       for (std::int64_t i = 0; i < y.numel(); ++i) y.data<T>()[i] += residual.data<T>()[i];
       return;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/sizes.h"
 #include "quantization/block_absmax.h"
 
 namespace qlora {
@@ -11,10 +12,7 @@ namespace {
 void require_sizes(const char* function, std::int64_t rows, std::int64_t columns, std::size_t x,
                    std::size_t q, std::size_t absmax) {
   require(rows >= 0 && columns >= 0, function, "rows and columns of at least zero");
-  std::int64_t elements = 0;
-  const bool overflow = __builtin_mul_overflow(rows, columns, &elements);
-  require(!overflow && x == static_cast<std::size_t>(elements) && q == x, function,
-          "rows * columns values and integers");
+  require(has_elements(x, rows, columns) && q == x, function, "rows * columns values and integers");
   require(absmax == static_cast<std::size_t>(rows), function, "one absmax a row");
 }
 

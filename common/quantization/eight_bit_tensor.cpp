@@ -8,30 +8,20 @@
 #include "quantization/dynamic_map.h"
 
 namespace qlora {
-namespace {
-
-template <typename T>
-std::span<T> all_of(const Tensor& t) {
-  return {t.data<std::remove_const_t<T>>(), static_cast<std::size_t>(t.numel())};
-}
-
-}  // namespace
-
 Int8Tensor quantize_int8(const Tensor& weight) {
   require(weight.rank() == 2 && is_floating(weight.dtype()), "quantize_int8",
           "a floating-point matrix");
   const Tensor half = weight.to(DType::f16).to(DType::f32);
   Int8Tensor t{Tensor::empty(DType::i8, weight.shape()),
                Tensor::empty(DType::f32, {weight.dim(0)})};
-  quantize_rowwise_int8(all_of<const float>(half), weight.dim(0), weight.dim(1),
-                        all_of<std::int8_t>(t.codes), all_of<float>(t.absmax));
+  quantize_rowwise_int8(half.span<float>(), weight.dim(0), weight.dim(1),
+                        t.codes.span<std::int8_t>(), t.absmax.span<float>());
   return t;
 }
 
 void dequantize_int8(const Int8Tensor& t, float* out) {
-  dequantize_rowwise_int8(all_of<const std::int8_t>(t.codes), all_of<const float>(t.absmax),
-                          t.codes.dim(0), t.codes.dim(1),
-                          {out, static_cast<std::size_t>(t.codes.numel())});
+  dequantize_rowwise_int8(t.codes.span<std::int8_t>(), t.absmax.span<float>(), t.codes.dim(0),
+                          t.codes.dim(1), {out, static_cast<std::size_t>(t.codes.numel())});
 }
 
 Blockwise8Tensor quantize_blockwise8(const Tensor& x, std::int64_t blocksize) {
@@ -42,15 +32,15 @@ Blockwise8Tensor quantize_blockwise8(const Tensor& x, std::int64_t blocksize) {
                      Tensor::empty(DType::f32, {(x.numel() + blocksize - 1) / blocksize}),
                      Tensor::empty(DType::f32, {256})};
   std::ranges::copy(create_dynamic_map(), t.map.data<float>());
-  quantize_blockwise8(all_of<const float>(floats), all_of<const float>(t.map), blocksize,
-                      all_of<std::uint8_t>(t.codes), all_of<float>(t.absmax));
+  quantize_blockwise8(floats.span<float>(), t.map.span<float>(), blocksize,
+                      t.codes.span<std::uint8_t>(), t.absmax.span<float>());
   return t;
 }
 
 Tensor dequantize_blockwise8(const Blockwise8Tensor& t) {
   const Tensor x = Tensor::empty(DType::f32, t.codes.shape());
-  dequantize_blockwise8(all_of<const std::uint8_t>(t.codes), all_of<const float>(t.map),
-                        all_of<const float>(t.absmax), t.blocksize, all_of<float>(x));
+  dequantize_blockwise8(t.codes.span<std::uint8_t>(), t.map.span<float>(), t.absmax.span<float>(),
+                        t.blocksize, x.span<float>());
   return x;
 }
 

@@ -2,23 +2,16 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/sizes.h"
 
 namespace qlora {
-namespace {
-
-bool is_product(std::int64_t rows, std::int64_t columns, std::size_t size) {
-  std::int64_t elements = 0;
-  return !__builtin_mul_overflow(rows, columns, &elements) &&
-         size == static_cast<std::size_t>(elements);
-}
-
-}  // namespace
 
 template <typename Int>
 void integer_product(std::span<const Int> a, std::span<const std::int8_t> w, std::int64_t T,
                      std::int64_t N, std::int64_t K, std::span<std::int32_t> acc) {
   require(T >= 0 && N >= 0 && K >= 0 && K <= 65536, "integer_product", "0 <= K <= 65,536");
-  require(is_product(T, K, a.size()) && is_product(N, K, w.size()) && is_product(T, N, acc.size()),
+  require(has_elements(a.size(), T, K) && has_elements(w.size(), N, K) &&
+              has_elements(acc.size(), T, N),
           "integer_product", "a (T,K), w (N,K) and acc (T,N)");
   parallel_for(T, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {

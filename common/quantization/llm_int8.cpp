@@ -4,18 +4,13 @@
 
 #include "core/error.h"
 #include "core/matmul.h"
+#include "core/sizes.h"
 #include "quantization/absmax_int8.h"
 #include "quantization/integer_product.h"
 #include "quantization/rounding.h"
 
 namespace qlora {
 namespace {
-
-bool has_elements(std::size_t size, std::int64_t rows, std::int64_t columns) {
-  std::int64_t elements = 0;
-  return rows >= 0 && columns >= 0 && !__builtin_mul_overflow(rows, columns, &elements) &&
-         size == static_cast<std::size_t>(elements);
-}
 
 void require_layer(const char* function, const Int8Weight& w, std::size_t x, std::size_t y,
                    std::int64_t T) {
@@ -35,14 +30,21 @@ std::vector<float> restored(const Int8Weight& w) {
 // y (T,N) += Σ_{k in C} x[t,k] W'[n,k]
 void add_outliers(const Int8Weight& w, std::span<const float> x,
                   const std::vector<std::int64_t>& columns, std::span<float> y) {
-  const std::vector<float> weight = restored(w);
   const auto K = static_cast<std::size_t>(w.K);
   const auto N = static_cast<std::size_t>(w.N);
+  std::vector<std::int8_t> codes;  // of the columns in C
+  codes.reserve(N * columns.size());
+  for (std::size_t n = 0; n < N; ++n) {
+    for (const std::int64_t k : columns)
+      codes.push_back(w.codes[n * K + static_cast<std::size_t>(k)]);
+  }
+  const std::vector<float> weight =
+      restored({codes, w.absmax, w.N, static_cast<std::int64_t>(columns.size())});
   for (std::size_t i = 0; i < y.size(); ++i) {
     const float* row = x.data() + i / N * K;
-    const float* weights = weight.data() + i % N * K;
+    const float* weights = weight.data() + i % N * columns.size();
     float sum = 0.0f;
-    for (const std::int64_t k : columns) sum += row[k] * weights[k];
+    for (const std::int64_t k : columns) sum += row[k] * *weights++;
     y[i] += sum;
   }
 }
