@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
   LessonOptions lesson;
   add_lesson_options(options, lesson);
   options.action([&] {
-    run_lesson({QLORA_CHAPTER_DIR, chapter01::tell,
+    run_lesson({QLORA_CHAPTER_DIR, [](const Ledger&) { return chapter01::tell(); },
                 [](Ledger& ledger) { chapter01::fill_claims(ledger); }, chapter01::draw},
                lesson);
   });

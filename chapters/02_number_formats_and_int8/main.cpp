@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
   LessonOptions lesson;
   add_lesson_options(options, lesson);
   options.action([&] {
-    run_lesson({QLORA_CHAPTER_DIR, chapter02::tell,
+    run_lesson({QLORA_CHAPTER_DIR, [](const Ledger&) { return chapter02::tell(); },
                 [](Ledger& ledger) { chapter02::fill_claims(ledger); }, chapter02::draw},
                lesson);
   });

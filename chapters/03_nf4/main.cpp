@@ -25,7 +25,9 @@ int main(int argc, char** argv) {
   add_lesson_options(options, lesson);
   options.action([&] {
     const auto claims = [](Ledger& ledger) { chapter03::fill_claims(ledger); };
-    run_lesson({QLORA_CHAPTER_DIR, chapter03::tell, claims, chapter03::draw}, lesson);
+    run_lesson({QLORA_CHAPTER_DIR, [](const Ledger&) { return chapter03::tell(); }, claims,
+                chapter03::draw},
+               lesson);
   });
 
   ConversionOptions o;

@@ -14,7 +14,9 @@ int main(int argc, char** argv) {
   add_lesson_options(options, lesson);
   options.action([&] {
     const auto claims = [](Ledger& ledger) { chapter04::fill_claims(ledger); };
-    run_lesson({QLORA_CHAPTER_DIR, chapter04::tell, claims, chapter04::draw}, lesson);
+    run_lesson({QLORA_CHAPTER_DIR, [](const Ledger&) { return chapter04::tell(); }, claims,
+                chapter04::draw},
+               lesson);
   });
   return run(argc, argv, options);
 }

@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
   LessonOptions lesson;
   add_lesson_options(options, lesson);
   options.action([&] {
-    run_lesson({QLORA_CHAPTER_DIR, chapter05::tell,
+    run_lesson({QLORA_CHAPTER_DIR, [](const Ledger&) { return chapter05::tell(); },
                 [](Ledger& ledger) { chapter05::fill_claims(ledger); }, chapter05::draw},
                lesson);
   });

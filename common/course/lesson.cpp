@@ -17,8 +17,8 @@ void add_lesson_options(Options& options, LessonOptions& lesson) {
 
 void run_lesson(const Chapter& chapter, const LessonOptions& options) {
   Ledger ledger(chapter.folder + "/numbers.json");
-  Json results = chapter.tell();
   chapter.claims(ledger);
+  Json results = chapter.tell(ledger);
   std::fputs("\n", stdout);
   ledger.print(options.all_claims);
   if (!options.figures.empty()) {

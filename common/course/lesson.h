@@ -23,13 +23,13 @@ void add_lesson_options(Options& options, LessonOptions& lesson);
 /// The parts of a chapter.
 struct Chapter {
   std::string folder;                                 ///< where its numbers.json is
-  std::function<Json()> tell;                         ///< prints the lesson; returns its figures
+  std::function<Json(const Ledger&)> tell;            ///< prints the lesson; returns its figures
   std::function<void(Ledger&)> claims;                ///< computes a value for every claim
   std::function<void(const std::string&)> draw = {};  ///< writes the SVG files into a folder
 };
 
-/// Tells the lesson, prints the claims beside their computed values, and writes what the options
-/// ask for.
+/// Fills the ledger, tells the lesson, prints the claims beside their computed values, and writes
+/// what the options ask for.
 /// @throws Error (ExitCode::check_failed) if a claim does not hold or got no value, at the very end
 void run_lesson(const Chapter& chapter, const LessonOptions& options);
 

@@ -1,17 +1,15 @@
 // `quantize` and `dequantize` through the command line, against bitsandbytes' own bytes:
 // tests/golden/README.md, nf4/.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <tuple>
 
 #include "checkpoint/bitsandbytes.h"
-#include "core/files.h"
 #include "quantization/golden_cases.h"
 #include "support/golden.h"
 #include "support/matcher.h"
+#include "support/process.h"
 
 namespace qlora {
 namespace {
@@ -20,17 +18,14 @@ using testing::golden;
 using testing::same_bytes;
 using testing::scratch;
 
-// The exit code of ch03_nf4 with these arguments; what it prints is kept in a file.
-int run_chapter(const std::vector<std::string>& arguments) {
-  std::string command = "'" QLORA_CH03_NF4 "'";
-  for (const std::string& argument : arguments) command.append(" '").append(argument).append("'");
-  command.append(" > '").append((scratch() / "printed").string()).append("' 2>&1");
-  const int status = std::system(command.c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-std::string printed() {
-  return read_file((scratch() / "printed").string());
+// Whether ch03_nf4 with these arguments ends by itself, with this exit code.
+::testing::AssertionResult ends(int code, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), QLORA_CH03_NF4);
+  const testing::Ended ended = testing::run_process(arguments, scratch().string(), 60);
+  const bool by_itself = !ended.timed_out && ended.signal == 0;
+  if (by_itself && ended.exit_code == code) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure()
+         << "exit code " << ended.exit_code << ", signal " << ended.signal << ": " << ended.output;
 }
 
 std::string in_scratch(const char* name) {
@@ -57,11 +52,9 @@ TEST_P(QuantizeVerb, GivesTheBytesOfBitsandbytesAndTheirValues) {
   const std::string output = in_scratch("output.safetensors");
   const std::string restored = in_scratch("restored.safetensors");
   write_inputs(cases, input);
-  ASSERT_EQ(run_chapter({"quantize", "--input", input, "--output", output, "--type", type,
-                         "--blocksize", std::to_string(blocksize)}),
-            0)
-      << printed();
-  ASSERT_EQ(run_chapter({"dequantize", "--input", output, "--output", restored}), 0) << printed();
+  ASSERT_TRUE(ends(0, {"quantize", "--input", input, "--output", output, "--type", type,
+                       "--blocksize", std::to_string(blocksize)}));
+  ASSERT_TRUE(ends(0, {"dequantize", "--input", output, "--output", restored}));
 
   const SafetensorsFile quantized = SafetensorsFile::open(output);
   const SafetensorsFile values = SafetensorsFile::open(restored);
@@ -108,12 +101,10 @@ TEST(DequantizeVerb, RoundsOnceToTheDtypeAskedFor) {
   const std::string restored = in_scratch("restored.safetensors");
   const std::string name = "nonmult.f32";
   write_safetensors(input, {{"x", cases.tensor(name + ".input")}});
-  ASSERT_EQ(run_chapter({"quantize", "--input", input, "--output", output}), 0) << printed();
+  ASSERT_TRUE(ends(0, {"quantize", "--input", input, "--output", output}));
   for (const auto& [dtype, short_name] :
        {std::pair{"float32", "f32"}, {"float16", "f16"}, {"bfloat16", "bf16"}}) {
-    ASSERT_EQ(
-        run_chapter({"dequantize", "--input", output, "--output", restored, "--dtype", dtype}), 0)
-        << printed();
+    ASSERT_TRUE(ends(0, {"dequantize", "--input", output, "--output", restored, "--dtype", dtype}));
     EXPECT_TRUE(same_bytes(SafetensorsFile::open(restored).tensor("x"),
                            cases.tensor(name + ".nf4.bs64.dequant_" + short_name)));
   }
@@ -132,12 +123,10 @@ TEST(QuantizeVerbDoubleQuant, GivesTheNestedBytesWhereTheOffsetIsTheSame) {
     const std::string name = row.at("case").as_string() + "." + dtype;
     SCOPED_TRACE(name);
     write_safetensors(input, {{"x", file.tensor(name + ".input")}});
-    ASSERT_EQ(run_chapter({"quantize", "--double-quant", "--input", input, "--output", output,
-                           "--type", row.at("quant_type").as_string(), "--blocksize",
-                           std::to_string(row.at("blocksize").as_integer())}),
-              0)
-        << printed();
-    ASSERT_EQ(run_chapter({"dequantize", "--input", output, "--output", restored}), 0) << printed();
+    ASSERT_TRUE(ends(0, {"quantize", "--double-quant", "--input", input, "--output", output,
+                         "--type", row.at("quant_type").as_string(), "--blocksize",
+                         std::to_string(row.at("blocksize").as_integer())}));
+    ASSERT_TRUE(ends(0, {"dequantize", "--input", output, "--output", restored}));
     const SafetensorsFile quantized = SafetensorsFile::open(output);
     EXPECT_TRUE(same_bytes(quantized.tensor("x"), file.tensor(name + ".packed")));
     EXPECT_TRUE(same_bytes(quantized.tensor("x.nested_quant_map"), file.tensor("nested_code")));
@@ -158,9 +147,9 @@ TEST(QuantizeVerbDoubleQuant, GivesTheNestedBytesWhereTheOffsetIsTheSame) {
 
 TEST(QuantizeVerbErrors, BadInputAndBadOptionsEndWithTheirExitCodes) {
   const std::string out = in_scratch("out.safetensors");
-  EXPECT_EQ(run_chapter({"quantize", "--input", "/nowhere.safetensors", "--output", out}), 3);
-  EXPECT_EQ(run_chapter({"quantize", "--output", out}), 2);
-  EXPECT_EQ(run_chapter({"quantize", "--input", "a", "--output", "b", "--blocksize", "65"}), 2);
+  EXPECT_TRUE(ends(3, {"quantize", "--input", "/nowhere.safetensors", "--output", out}));
+  EXPECT_TRUE(ends(2, {"quantize", "--output", out}));
+  EXPECT_TRUE(ends(2, {"quantize", "--input", "a", "--output", "b", "--blocksize", "65"}));
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 

@@ -99,8 +99,6 @@ TEST(Claims, RightValuesAreNotReadBySources) {
             Problems{});
   EXPECT_EQ(problems_with_source("a.cpp", "int x;\nrow.at(\"computed_value\");\n"),
             Problems{"a.cpp:2: reads computed_value, which is the ledger's to read"});
-  EXPECT_EQ(problems_with_source("a.cpp", "  Ledger ledger(folder + \"/numbers.json\");"),
-            Problems{});
   EXPECT_EQ(problems_with_source("a.cpp", "Json::read(folder + \"/numbers.json\");").size(), 1U);
   EXPECT_EQ(problems_with_source("a.cpp", "x = row[\"computed_num\"];  // right\n").size(), 1U);
 }
