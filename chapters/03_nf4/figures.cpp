@@ -191,7 +191,7 @@ void draw_by_outlier(const std::string& path, const std::vector<float>& normal) 
 }  // namespace
 
 void draw(const std::string& folder) {
-  const std::vector<float> normal = normal_sample(kSample, kSeed);
+  const std::vector<float> normal = normal_sample(kSample, {kSeed, 0});
   const std::vector<float> embedded = joined_values(embedded_weights());
   draw_number_lines(folder + "/number_lines.svg");
   draw_derivation(folder + "/derivation.svg");

@@ -74,7 +74,7 @@ Json print_derivations() {
 
 Json print_block() {
   const std::vector<float> x = [] {
-    std::vector<float> sample = normal_sample(kBlocksize, kSeed);
+    std::vector<float> sample = normal_sample(kBlocksize, {kSeed, 0});
     for (float& value : sample) value *= 0.02f;
     return sample;
   }();
@@ -110,7 +110,7 @@ Json print_block() {
 }
 
 Json print_errors(const std::vector<float>& embedded) {
-  const std::vector<float> normal = normal_sample(kSample, kSeed);
+  const std::vector<float> normal = normal_sample(kSample, {kSeed, 0});
   const std::vector<float> heavy = heavy_tailed_sample(kSample, kSeed);
   Json j = Json::object();
   Table table(
@@ -167,7 +167,7 @@ Json print_statistics(const std::vector<NamedWeight>& weights) {
   fmt::print(
       "Are weights normal? A stand-in for a published checkpoint: means over the layers of the\n"
       "embedded model. A normal sample has 0, 1 and {:.2f} bits.\n{}\n",
-      code_entropy(nf4_codes(normal_sample(kSample, kSeed), kBlocksize)), table.text());
+      code_entropy(nf4_codes(normal_sample(kSample, {kSeed, 0}), kBlocksize)), table.text());
   return j;
 }
 

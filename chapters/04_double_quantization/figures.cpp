@@ -100,7 +100,7 @@ void draw_error_against_bits(const std::string& path, const std::vector<float>& 
 }  // namespace
 
 void draw(const std::string& folder) {
-  const std::vector<float> normal = normal_sample(kSample, kSeed);
+  const std::vector<float> normal = normal_sample(kSample, {kSeed, 0});
   draw_bits(folder + "/bits_per_weight.svg");
   draw_constants(folder + "/constants.svg");
   draw_added_error(folder + "/added_error.svg", normal);

@@ -93,7 +93,7 @@ Json print_maxima(const NamedWeight& weight) {
 }
 
 Json print_mean(const std::vector<NamedWeight>& weights) {
-  const std::vector<float> normal = normal_sample(kSample, kSeed);
+  const std::vector<float> normal = normal_sample(kSample, {kSeed, 0});
   Json j = Json::object();
   Table table({"error of the restored maxima", "N(0, 1)", "embedded model"}, "lrr");
   for (const bool subtract : {true, false}) {
@@ -123,7 +123,7 @@ Json print_mean(const std::vector<NamedWeight>& weights) {
 
 // What each setting costs in bits and in error.
 Json print_errors(const std::vector<NamedWeight>& weights) {
-  const std::vector<float> normal = normal_sample(kSample, kSeed);
+  const std::vector<float> normal = normal_sample(kSample, {kSeed, 0});
   Json j = Json::object();
   Table table({"NF4 in blocks of", "bits a weight", "N(0, 1)", "embedded model"}, "lrrr");
   const std::vector<std::pair<std::int64_t, bool>> settings{{32, false}, {32, true},   {64, false},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,7 @@ struct DataSet {
 };
 
 /// n values of N(0, 1).
-inline std::vector<float> normal_sample(std::size_t n) {
-  const Random random{1, 1};
+inline std::vector<float> normal_sample(std::size_t n, const Random& random = {1, 1}) {
   std::vector<float> x(n);
   for (std::size_t i = 0; i < n; ++i) x[i] = random.normal(i);
   return x;
@@ -55,14 +55,14 @@ inline std::vector<DataSet> data_sets(const std::string& data_folder) {
 }
 
 /// Σ x².
-inline double energy_of(const std::vector<float>& x) {
+inline double energy_of(std::span<const float> x) {
   double sum = 0.0;
   for (const float value : x) sum += double{value} * double{value};
   return sum;
 }
 
 /// sqrt(Σ (x - x')² / Σ x²).
-inline double relative_error(const std::vector<float>& x, const std::vector<float>& restored) {
+inline double relative_error(std::span<const float> x, std::span<const float> restored) {
   double error = 0.0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     error += std::pow(double{x[i]} - double{restored[i]}, 2);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/random.h"
 #include "llama/load.h"
 #include "support/model_options.h"
 #include "text/examples.h"
@@ -27,15 +26,8 @@ bool is_linear(const std::string& name, const Tensor& weight) {
 
 }  // namespace
 
-std::vector<float> normal_sample(std::size_t n, std::uint64_t seed) {
-  const Random random{seed, 0};
-  std::vector<float> x(n);
-  for (std::size_t i = 0; i < n; ++i) x[i] = random.normal(i);
-  return x;
-}
-
 std::vector<float> heavy_tailed_sample(std::size_t n, std::uint64_t seed) {
-  std::vector<float> x = normal_sample(n, seed);
+  std::vector<float> x = normal_sample(n, {seed, 0});
   for (std::size_t i = 0; i < n; ++i) {
     float chi_squared = 0.0f;
     for (std::uint64_t k = 1; k <= kDegrees; ++k) {
@@ -65,17 +57,6 @@ std::vector<float> joined_values(const std::vector<NamedWeight>& weights) {
   std::vector<float> all;
   for (const NamedWeight& w : weights) all.insert(all.end(), w.values.begin(), w.values.end());
   return all;
-}
-
-double relative_error(std::span<const float> x, std::span<const float> y) {
-  double error = 0.0;
-  double energy = 0.0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double e = static_cast<double>(x[i]) - static_cast<double>(y[i]);
-    error += e * e;
-    energy += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  }
-  return std::sqrt(error / energy);
 }
 
 double embedded_loss(std::int64_t descriptions,

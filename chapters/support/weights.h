@@ -7,10 +7,9 @@
 #include <string>
 #include <vector>
 
-namespace qlora {
+#include "support/data_sets.h"
 
-/// n numbers from N(0, 1).
-std::vector<float> normal_sample(std::size_t n, std::uint64_t seed);
+namespace qlora {
 
 /// n numbers from Student's t distribution with 4 degrees of freedom: tails as a power of the
 /// distance, and no fourth moment.
@@ -28,9 +27,6 @@ std::vector<NamedWeight> embedded_weights();
 
 /// Their values one after the other.
 std::vector<float> joined_values(const std::vector<NamedWeight>& weights);
-
-/// sqrt(Σ (x - y)² / Σ x²).
-double relative_error(std::span<const float> x, std::span<const float> y);
 
 /// Mean loss, in nats a token, of the embedded model on product descriptions as it was pre-trained
 /// on, but newly drawn, after `change` was called on each linear weight in place.
