@@ -12,7 +12,7 @@ struct MainJobOptions {
   std::string test_data;                     ///< other test items; default: the embedded ones
   std::string model;                         ///< default: the embedded one
   std::int64_t seed = 42;                    ///< of the order of items, of A and of the intervals
-  std::int64_t items = 52000;                ///< training items seen
+  std::int64_t items = 60000;                ///< training items seen
   double learning_rate = 2e-3;               ///< at its peak
   std::int64_t r = 32;                       ///< rank
   std::int64_t batch_size = 16;              ///< items a step

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/subnormals.h"
 
 #if QLORA_ONEDNN
 #include <oneapi/dnnl/dnnl.h>
@@ -47,6 +48,7 @@ void onednn_product(Transpose trans_a, Transpose trans_b, Block<float> b, std::i
 template <typename T>
 void product(Transpose trans_a, Transpose trans_b, Block<T> b, std::int64_t K, T alpha, const T* A,
              std::int64_t lda, const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc) {
+  const SubnormalsAreZero guard;
 #if QLORA_ONEDNN
   if constexpr (std::is_same_v<T, float>) {
     if (K > 0) {

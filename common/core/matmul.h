@@ -15,7 +15,8 @@ enum class Transpose { no, yes };
 /// lda, ldb, ldc are the distances between stored rows, at least their length. beta = 0 overwrites
 /// C and never reads it. C must not overlap A or B. Rows or columns of C are spread over the
 /// threads; the sum over K never is, so the bits depend on the shapes and the number of threads
-/// alone.
+/// alone. Subnormal numbers count as zero, and a subnormal element of C becomes zero
+/// (core/subnormals.h).
 template <typename T>
 void matmul(Transpose trans_a, Transpose trans_b, std::int64_t M, std::int64_t N, std::int64_t K,
             T alpha, const T* A, std::int64_t lda, const T* B, std::int64_t ldb, T beta, T* C,

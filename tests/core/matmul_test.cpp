@@ -185,6 +185,20 @@ TYPED_TEST(Matmul, EqualCallsGiveEqualBits) {
   EXPECT_EQ(first, again);
 }
 
+#if defined(__SSE2__)
+TYPED_TEST(Matmul, TakesSubnormalsForZeroAndLeavesTheThreadAsItWas) {
+  using T = TypeParam;
+  const T smallest = std::numeric_limits<T>::min();
+  const std::vector<T> a{smallest / 2, smallest, smallest * 2};
+  const std::vector<T> b{T(1) / 4, T(1024)};
+  std::vector<T> c(6);
+  matmul<T>(Transpose::no, Transpose::no, 3, 2, 1, 1, a.data(), 1, b.data(), 2, 0, c.data(), 2);
+  EXPECT_EQ(c, (std::vector<T>{0, 0, 0, smallest * 1024, 0, smallest * 2048}));
+  const volatile T after = a[0] / 2;
+  EXPECT_GT(after, 0);
+}
+#endif
+
 TYPED_TEST(Matmul, RefusesSizesAndStridesThatCannotBe) {
   using T = TypeParam;
   const std::vector<T> x(64);
