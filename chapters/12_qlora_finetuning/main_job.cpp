@@ -117,6 +117,7 @@ int run_main_job(const MainJobOptions& o) {
   const std::string folder = o.model.empty() ? data_folder() + "/tiny-llama" : o.model;
   const auto seed = static_cast<std::uint64_t>(o.seed);
   fmt::print("{}\n", one_line(provenance()));
+  make_folder(o.output_dir);
   const LoadOptions nf4{QuantType::nf4, true, false};
   LlamaModel model = load_model(folder, nf4);
   const Data data = read_data(o, folder);

@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
-#include <filesystem>
 
 #include "checkpoint/peft_adapter.h"
 #include "core/files.h"
@@ -19,8 +18,6 @@
 
 namespace qlora {
 namespace {
-
-namespace fs = std::filesystem;
 
 volatile std::sig_atomic_t received_signal = 0;
 
@@ -117,6 +114,7 @@ void write_adapter_of(const LlamaModel& model, const LoraConfig& lora, const std
 
 TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
                                    const std::optional<std::string>& resume_from) {
+  make_folder(task.output_dir);
   std::signal(SIGINT, note_signal);
   std::signal(SIGTERM, note_signal);
   task.save_model = [&](const std::string& folder) { write_adapter_of(task.model, lora, folder); };
@@ -135,7 +133,6 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
   events.stop_signal = [] { return static_cast<int>(received_signal); };
   const TrainingResult result = train(task, events, resume_from);
   if (progress) progress->finish(last);
-  fs::create_directories(task.output_dir);
   if (result.stopped_by == 0) write_adapter_of(task.model, lora, task.output_dir);
   write_loss_figure(task.output_dir + "/loss.svg", losses, result.state.log_history);
   write_atomically(task.output_dir + "/trainer_state.json",

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <filesystem>
 
 #include "checkpoint/peft_adapter.h"
 #include "core/files.h"
@@ -44,12 +43,15 @@ void run_evaluate(const EvaluateOptions& o) {
     add_predictors(report, priced_prompts(training), priced_prompts(data), seed);
   }
   const double cap = answer_cap(known);
+  std::vector<PeftAdapter> adapters;  // read, and the report's folder made, before minutes of work
+  for (const std::string& folder : o.model.adapters) adapters.push_back(read_adapter(folder));
+  make_folder(o.report);
   const ModelEvaluation base = evaluate_with_progress("base", model, tokenizer, data, cap, seed);
   report.base = base.metrics;
   if (o.model.adapters.empty()) {
     speak(report, data, base, nullptr);
   } else {
-    for (const std::string& folder : o.model.adapters) attach_lora(model, read_adapter(folder));
+    for (const PeftAdapter& adapter : adapters) attach_lora(model, adapter);
     const ModelEvaluation tuned =
         evaluate_with_progress("tuned", model, tokenizer, data, cap, seed);
     report.tuned = tuned.metrics;
@@ -58,7 +60,6 @@ void run_evaluate(const EvaluateOptions& o) {
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   add_provenance(report, model, o.command);
   fmt::print("{}", report_table(report));
-  std::filesystem::create_directories(o.report);
   write_report(report, o.report);
   if (!o.json.empty()) write_atomically(o.json, report_json(report).dump(2) + "\n");
 }

@@ -88,7 +88,7 @@ void write_loss_figure(const std::string& path, const Json& log_history) {
 }  // namespace
 
 int pretrain(const PretrainOptions& o) {
-  fs::create_directories(o.output_dir);
+  make_folder(o.output_dir);
   fmt::print("{}\n", one_line(provenance()));
   const Corpus corpus = build_corpus(o.sources);
   const std::string tokenizer_file = (fs::path(o.output_dir) / "tokenizer.model").string();

@@ -1,6 +1,5 @@
 #include "checkpoint/peft_adapter.h"
 
-#include <filesystem>
 #include <set>
 
 #include "core/files.h"
@@ -96,8 +95,7 @@ PeftAdapter read_adapter(const std::string& folder) {
 }
 
 void write_adapter(const std::string& folder, const PeftAdapter& adapter) {
-  std::error_code ignored;  // where it fails, so does the first file
-  std::filesystem::create_directories(folder, ignored);
+  make_folder(folder);
   NamedTensors tensors;
   for (const LoraModule& m : adapter.modules) {
     tensors.emplace_back(tensor_name(m.module, kEndOfA), m.A);

@@ -34,6 +34,13 @@ struct Descriptor {
 
 }  // namespace
 
+void make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw BadInput(path, "", "cannot be made a folder: " + error.message());
+  if (::access(path.c_str(), W_OK | X_OK) != 0) fail(path, "cannot be written to");
+}
+
 void flush_folder_of(const std::string& path) {
   const fs::path parent = fs::path(path).parent_path();
   const Descriptor d(

@@ -42,6 +42,11 @@ using Sink = std::function<void(const void* data, std::size_t size)>;
 void write_atomically(const std::string& path, const std::function<void(const Sink&)>& write);
 void write_atomically(const std::string& path, std::string_view text);
 
+/// Makes the folder that results will go to, with its parents; one that is there stays as it is.
+/// Long work calls this first, not when it has results. @throws BadInput if it cannot be made, or
+/// cannot be written to
+void make_folder(const std::string& path);
+
 /// Flushes the folder that holds `path`, so that a rename in it survives a power cut.
 void flush_folder_of(const std::string& path);
 

@@ -1,8 +1,8 @@
 #include "course/lesson.h"
 
 #include <cstdio>
-#include <filesystem>
 
+#include "core/files.h"
 #include "course/provenance.h"
 
 namespace qlora {
@@ -22,8 +22,7 @@ void run_lesson(const Chapter& chapter, const LessonOptions& options) {
   std::fputs("\n", stdout);
   ledger.print(options.all_claims);
   if (!options.figures.empty()) {
-    std::error_code ignored;  // the first picture says what is wrong
-    std::filesystem::create_directories(options.figures, ignored);
+    make_folder(options.figures);
     chapter.draw(options.figures);
   }
   results["claims"] = ledger.json();

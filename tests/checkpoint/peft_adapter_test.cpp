@@ -210,7 +210,7 @@ TEST(PeftAdapter, WritesIntoAFolderThatHoldsOtherFiles) {
   write_adapter(folder.string(), adapter);
   EXPECT_EQ(read_file((folder / "notes.txt").string()), "kept");
   EXPECT_TRUE(read_adapter(folder.string()).config.use_rslora);
-  EXPECT_BAD_INPUT(write_adapter("/proc/nowhere/a", adapter), "cannot be written");
+  EXPECT_BAD_INPUT(write_adapter("/proc/nowhere/a", adapter), "cannot be made a folder");
 }
 
 }  // namespace

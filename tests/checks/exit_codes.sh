@@ -66,6 +66,15 @@ expect 3 'untold/tokenizer.model' "$bin/ch08_llama_decoder" generate --model "$w
 copy fast "$tiny" && mv "$work/fast/tokenizer.model" "$work/fast/tokenizer.json"
 expect 3 'tokenizer.json' "$bin/ch08_llama_decoder" generate --model "$work/fast" --prompt hi
 
+# a place for results that cannot be: said before the work, not behind it
+blocked="cannot be made a folder"
+expect 3 "ids.json/out: $blocked" "$bin/ch12_qlora_finetuning" --output-dir "$work/ids.json/out"
+expect 3 "ids.json/out: $blocked" "$bin/ch12_qlora_finetuning" train --model "$tiny" \
+  --data "$work/data.jsonl" --max-steps 1 --output-dir "$work/ids.json/out"
+expect 3 "ids.json/out: $blocked" "$bin/ch14_evaluation" evaluate --model "$tiny" \
+  --data "$root/data/prices/test.jsonl" --report "$work/ids.json/out"
+expect 3 "ids.json/out: $blocked" "$bin/ch01_min_max_quantization" --figures "$work/ids.json/out"
+
 # counting from config.json alone
 count() { expect "$1" "$2" "$bin/ch06_counting_lora_parameters" count "${@:3}"; }
 mkdir "$work/t5" && echo '{"model_type": "t5"}' >"$work/t5/config.json"

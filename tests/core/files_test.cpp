@@ -32,6 +32,16 @@ std::string refusal(const std::function<void()>& f) {
   return "(accepted)";
 }
 
+TEST(MakeFolder, MakesItsParentsAndRefusesAFileInTheWay) {
+  const fs::path folder = fs::path(testing::scratch()) / "a" / "b";
+  make_folder(folder);
+  make_folder(folder);  // one that is there stays
+  EXPECT_TRUE(fs::is_directory(folder));
+  write_atomically(folder / "file", "text");
+  EXPECT_NE(refusal([&] { make_folder(folder / "file"); }).find("b/file"), std::string::npos);
+  EXPECT_NE(refusal([&] { make_folder(folder / "file" / "c"); }).find("file/c"), std::string::npos);
+}
+
 TEST(MappedFile, GivesTheBytes) {
   const std::string path = testing::scratch() / "a";
   const std::string text("a\0b\n", 4);

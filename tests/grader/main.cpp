@@ -84,7 +84,7 @@ int grade_all(const ClassOptions& options) {
   const Json::Array graded =
       grade_class(exercises, options.folder, Settings{}, static_cast<int>(options.jobs));
   const fs::path output = options.output;
-  fs::create_directories(output);
+  make_folder(output.string());
   write_atomically((output / "grades.csv").string(), class_csv(exercises, graded));
   write_atomically((output / "grades.html").string(), class_html(exercises, graded));
   Json all = Json::object();
