@@ -20,7 +20,7 @@ using testing::scratch;
 
 // Whether ch03_nf4 with these arguments ends by itself, with this exit code.
 ::testing::AssertionResult ends(int code, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), QLORA_CH03_NF4);
+  arguments.insert(arguments.begin(), QLORA_BIN "/ch03_nf4");
   const testing::Ended ended = testing::run_process(arguments, scratch().string(), 60);
   const bool by_itself = !ended.timed_out && ended.signal == 0;
   if (by_itself && ended.exit_code == code) return ::testing::AssertionSuccess();

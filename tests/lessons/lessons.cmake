@@ -17,7 +17,5 @@ if(NOT QLORA_SANITIZE)  # there are no chapters
   set_tests_properties(lessons PROPERTIES TIMEOUT 600)
   # `./course lessons`: the chapters and their checker, without the suites.
   add_custom_target(lesson_programs DEPENDS check_lessons)
-  get_property(programs DIRECTORY ${CMAKE_SOURCE_DIR}/chapters PROPERTY BUILDSYSTEM_TARGETS)
-  list(FILTER programs INCLUDE REGEX "^ch[0-9][0-9]_")
-  add_dependencies(lesson_programs ${programs})
+  add_dependencies(lesson_programs ${chapter_programs})
 endif()

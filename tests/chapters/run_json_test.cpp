@@ -1,0 +1,62 @@
+// `./course run 1-6 --json FILE`: one file with every claim of these chapters.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+
+#include "core/json.h"
+#include "support/golden.h"
+#include "support/process.h"
+
+namespace qlora {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A build folder for the course script: the chapters that stand beside this test, and the note by
+// which the script knows them to be up to date.
+fs::path built_chapters() {
+  const fs::path release = testing::scratch() / "build" / "release";
+  fs::create_directories(release);
+  fs::create_directory_symlink(QLORA_BIN, release / "bin");
+  const bool gpu = fs::exists("/dev/nvidiactl") || fs::exists("/dev/dxg");
+  std::ofstream(release / "built-from") << QLORA_SOURCE_DIR << (gpu ? " with a GPU\n" : "\n");
+  return release.parent_path();
+}
+
+TEST(RunJson, HasEachClaimOfTheFirstSixChaptersOnceWithAValue) {
+  const fs::path file = testing::scratch() / "all.json";
+  const testing::Ended ended =
+      testing::run_process({"env", "QLORA_BUILD_DIR=" + built_chapters().string(),
+                            QLORA_SOURCE_DIR "/course", "run", "1-6", "--json", file.string()},
+                           testing::scratch().string(), 120);
+  ASSERT_TRUE(ended.ok()) << ended.output;
+
+  std::map<std::string, std::string> computed;
+  const Json merged = Json::read(file.string());
+  ASSERT_EQ(merged.as_object().size(), 6u);
+  for (const auto& [chapter, results] : merged.as_object()) {
+    const Json course = Json::read(QLORA_SOURCE_DIR "/chapters/" + chapter + "/numbers.json");
+    std::set<std::string> expected;
+    for (const Json& claim : course.as_array()) {
+      expected.insert(claim.at("id").as_string());
+    }
+    std::set<std::string> found;
+    for (const Json& row : results.at("claims").as_array()) {
+      const std::string& id = row.at("id").as_string();
+      EXPECT_TRUE(found.insert(id).second) << id << " stands twice in " << chapter;
+      EXPECT_TRUE(computed.emplace(id, row.at("computed").as_string()).second)
+          << id << " stands in two chapters";
+      EXPECT_NE(computed[id], "") << id;
+      EXPECT_NE(row.at("verdict").as_string(), "") << id;
+    }
+    EXPECT_EQ(found, expected) << chapter;
+  }
+  EXPECT_EQ(computed.size(), 187u);
+}
+
+}  // namespace
+}  // namespace qlora
