@@ -18,30 +18,6 @@ std::string number(double x) {
   return text;
 }
 
-// Text between tags: markup is escaped, and control characters, which XML does not allow, left out.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
-    }
-  }
-  return out;
-}
-
 std::string attribute(const char* name, std::string_view value) {
   return std::string(" ").append(name).append("=\"").append(value).append("\"");
 }
@@ -167,13 +143,13 @@ void Canvas::text(double x, double y, std::string_view text, double size, std::s
                   bool bold) {
   out_ += "<text" + attribute("x", x) + attribute("y", y) + attribute("font-size", size) +
           attribute("text-anchor", anchor) + (bold ? attribute("font-weight", "bold") : "") + ">" +
-          escaped(text) + "</text>\n";
+          escaped_markup(text) + "</text>\n";
 }
 
 void Canvas::text_upwards(double x, double y, std::string_view text, double size) {
   out_ += "<text" + attribute("font-size", size) + attribute("text-anchor", "middle") +
           attribute("transform", "translate(" + number(x) + " " + number(y) + ") rotate(-90)") +
-          ">" + escaped(text) + "</text>\n";
+          ">" + escaped_markup(text) + "</text>\n";
 }
 
 double Canvas::title(std::string_view title) {

@@ -25,6 +25,10 @@ std::string padded(std::string_view text, std::size_t width, bool right_aligned 
 /// in `text` are kept; there is always at least one line.
 std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
+/// `text` for HTML or XML, between tags or in quotes: markup is escaped, and control characters
+/// that XML does not allow are left out.
+std::string escaped_markup(std::string_view text);
+
 /// "a, b, c"
 std::string joined(const std::vector<std::string>& words, std::string_view separator = ", ");
 

@@ -14,7 +14,6 @@ qlora_check(golden_unchanged ${CMAKE_SOURCE_DIR})
 if(NOT QLORA_SANITIZE)  # sanitized units take longer, and there are no chapters
   qlora_check(slowest_units ${CMAKE_BINARY_DIR})
   qlora_check(exit_codes ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/bin)
-  qlora_check(readme ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/bin)
 endif()
 
 # golden_used comes after every suite. Their tests are known to ctest only, which reads this file

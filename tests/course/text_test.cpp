@@ -24,6 +24,11 @@ TEST(Text, FittingKeepsWholeCodePoints) {
   EXPECT_EQ(fitting("ab", 5), "ab");
 }
 
+TEST(Text, MarkupIsEscapedAndControlCharactersLeftOut) {
+  EXPECT_EQ(escaped_markup("<a b=\"c\">&'"), "&lt;a b=&quot;c&quot;&gt;&amp;&#39;");
+  EXPECT_EQ(escaped_markup(std::string_view("a\0b\x1b\x7f\n\tλ", 9)), "ab\n\tλ");
+}
+
 TEST(Text, PaddingGoesByColumns) {
   EXPECT_EQ(padded("≤", 3), "≤  ");
   EXPECT_EQ(padded("12", 4, true), "  12");

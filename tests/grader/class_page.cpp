@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include "class.h"
+#include "course/text.h"
 
 namespace qlora::grader {
 namespace {
@@ -13,32 +14,6 @@ pre { white-space: pre-wrap; background: #f5f5f5; padding: .5em; margin: .2em 0 
 .pass { color: #1a7f37 } .FAIL, .CRASH, .MISSING { color: #b42318 } .todo, .skipped { color: #777 }
 </style>
 )";
-
-std::string html(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 // A field of a CSV file; spreadsheets take a leading = + - @ for a formula.
 std::string field(std::string text) {
@@ -57,20 +32,21 @@ std::string points(const Json& json) {
 }
 
 std::string task_report(const Json& task) {
-  std::string out =
-      fmt::format("<h3>{}, task {}: {}</h3>\n<p>graded: <code>{}</code></p>\n",
-                  html(task.at("chapter").as_string()), html(task.at("task").as_string()),
-                  points(task), html(task.at("answered_by").as_string()));
+  std::string out = fmt::format("<h3>{}, task {}: {}</h3>\n<p>graded: <code>{}</code></p>\n",
+                                escaped_markup(task.at("chapter").as_string()),
+                                escaped_markup(task.at("task").as_string()), points(task),
+                                escaped_markup(task.at("answered_by").as_string()));
   const std::string& problem = task.at("problem").as_string();
-  if (!problem.empty()) return out + "<pre>" + html(problem) + "</pre>\n";
+  if (!problem.empty()) return out + "<pre>" + escaped_markup(problem) + "</pre>\n";
   out += "<table>\n";
   for (const Json& row : task.at("rows").as_array()) {
     const std::string& state = row.at("state").as_string();
     const std::string& message = row.at("message").as_string();
     out += fmt::format(
         "<tr><td>{}</td><td class=\"{}\">{}</td><td class=\"n\">{}/{}</td><td>{}</td></tr>\n",
-        html(row.at("test").as_string()), state, state, row.at("points").as_integer(),
-        row.at("possible").as_integer(), message.empty() ? "" : "<pre>" + html(message) + "</pre>");
+        escaped_markup(row.at("test").as_string()), state, state, row.at("points").as_integer(),
+        row.at("possible").as_integer(),
+        message.empty() ? "" : "<pre>" + escaped_markup(message) + "</pre>");
   }
   return out + "</table>\n";
 }
@@ -111,19 +87,20 @@ std::string class_html(const std::vector<Exercise>& exercises, const Json::Array
   out += "<h1>Marks</h1>\n<table>\n<tr><th>student</th><th class=\"n\">points</th>";
   for (const Exercise& exercise : exercises) {
     for (const Task& task : exercise.tasks) {
-      out += "<th class=\"n\">" + html(exercise.chapter.substr(0, 2) + " " + task.id) + "</th>";
+      out += "<th class=\"n\">" + escaped_markup(exercise.chapter.substr(0, 2) + " " + task.id) +
+             "</th>";
     }
   }
   out += "</tr>\n";
   std::string reports;
   int number = 0;
   for (const Json& student : graded) {
-    const std::string name = html(student.at("student").as_string());
+    const std::string name = escaped_markup(student.at("student").as_string());
     const std::string anchor = fmt::format("s{}", ++number);
     reports += fmt::format("<h2 id=\"{}\">{}</h2>\n", anchor, name);
     out += fmt::format("<tr><td><a href=\"#{}\">{}</a></td>", anchor, name);
     if (const Json* error = student.find("error")) {
-      out += "<td class=\"n\">" + html(error->as_string()) + "</td></tr>\n";
+      out += "<td class=\"n\">" + escaped_markup(error->as_string()) + "</td></tr>\n";
       continue;
     }
     out += "<td class=\"n\">" + points(student) + "</td>";

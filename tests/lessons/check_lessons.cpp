@@ -1,7 +1,8 @@
 // check_lessons ROOT BIN [--update] [DOCUMENT …]: whether README.md, docs/*.md and
 // chapters/*/README.md (or the documents named, relative to ROOT) show what is there: code as it
 // stands in the source, output as the commands print it, and no file, function, test or command
-// that does not exist. check.h says what a block must look like. BIN holds the chapter executables.
+// that does not exist; and whether README.md links each of the others. check.h says what a block
+// must look like. BIN holds the chapter executables.
 //
 // With --update the blocks are rewritten in place; what it cannot mend is still reported. Exit code
 // 1 if something is wrong and stays so.
@@ -11,9 +12,9 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "core/error.h"
 #include "core/files.h"
 #include "lessons/check.h"
+#include "support/check_main.h"
 
 namespace qlora::testing {
 namespace {
@@ -49,6 +50,16 @@ bool handle(Course& course, const std::string& path, bool update, Findings& sum)
   return findings.problems.empty();
 }
 
+// The documents that README.md does not link.
+std::vector<std::string> unlinked(const std::string& root) {
+  const std::string readme = read_file(root + "/README.md");
+  std::vector<std::string> documents = all_documents(root);
+  std::erase_if(documents, [&](const std::string& path) {
+    return path == "README.md" || readme.find("](" + path + ")") != std::string::npos;
+  });
+  return documents;
+}
+
 int run(std::vector<std::string> arguments) {
   const bool update = std::erase(arguments, "--update") > 0;
   if (arguments.size() < 2) {
@@ -64,6 +75,10 @@ int run(std::vector<std::string> arguments) {
   bool good = true;
   for (const std::string& path : documents) good = handle(course, path, update, sum) && good;
   fs::remove_all(work);
+  for (const std::string& path : unlinked(root)) {
+    std::printf("README.md: does not link %s\n", path.c_str());
+    good = false;
+  }
   std::printf("%zu documents: %d blocks of code, %d outputs, %d names\n", documents.size(),
               sum.code, sum.outputs, sum.names);
   return good ? 0 : 1;
@@ -73,13 +88,5 @@ int run(std::vector<std::string> arguments) {
 }  // namespace qlora::testing
 
 int main(int argc, char** argv) {
-  try {
-    return qlora::testing::run({argv + 1, argv + argc});
-  } catch (const qlora::Error& e) {
-    std::fprintf(stderr, "check_lessons: %s\n", e.what());
-    return static_cast<int>(e.code());
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "check_lessons: %s\n", e.what());
-    return 3;
-  }
+  return qlora::testing::check_main("check_lessons", qlora::testing::run, argc, argv);
 }

@@ -21,11 +21,11 @@
 #include <optional>
 #include <thread>
 
-#include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "mutants/mutant.h"
 #include "mutants/trial.h"
+#include "support/check_main.h"
 #include "support/process.h"
 
 namespace qlora::testing {
@@ -142,7 +142,10 @@ std::vector<Unit> chosen(std::vector<Unit> units, const std::vector<std::string>
   return units;
 }
 
-int run(const std::string& list, const std::vector<std::string>& names) {
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) throw UsageError("usage: run_mutants LIST.json [CHAPTER/TASK …]");
+  const std::string& list = arguments[0];
+  const std::vector<std::string> names(arguments.begin() + 1, arguments.end());
   const Json settings = Json::read(list);
   const std::string folder = fs::absolute(list).parent_path().string();
   const Workshop shop{folder + "/trials-" + std::to_string(::getpid()), folder + "/outcomes",
@@ -181,14 +184,5 @@ int run(const std::string& list, const std::vector<std::string>& names) {
 }  // namespace qlora::testing
 
 int main(int argc, char** argv) {
-  try {
-    if (argc < 2) throw qlora::UsageError("usage: run_mutants LIST.json [CHAPTER/TASK …]");
-    return qlora::testing::run(argv[1], {argv + 2, argv + argc});
-  } catch (const qlora::Error& e) {
-    std::fprintf(stderr, "run_mutants: %s\n", e.what());
-    return static_cast<int>(e.code());
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "run_mutants: %s\n", e.what());
-    return 1;
-  }
+  return qlora::testing::check_main("run_mutants", qlora::testing::run, argc, argv);
 }

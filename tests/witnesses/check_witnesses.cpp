@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <sstream>
 
-#include "core/error.h"
 #include "core/files.h"
+#include "support/check_main.h"
 #include "support/process.h"
 #include "witnesses/witnesses.h"
 
@@ -94,13 +94,5 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace qlora::testing
 
 int main(int argc, char** argv) {
-  try {
-    return qlora::testing::run({argv + 1, argv + argc});
-  } catch (const qlora::Error& e) {
-    std::fprintf(stderr, "check_witnesses: %s\n", e.what());
-    return static_cast<int>(e.code());
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "check_witnesses: %s\n", e.what());
-    return 3;
-  }
+  return qlora::testing::check_main("check_witnesses", qlora::testing::run, argc, argv);
 }
