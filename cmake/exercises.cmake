@@ -125,17 +125,27 @@ function(qlora_task chapter folder task root)
     message(STATUS "${answer} is not there: no ${name}_student")
     return()
   endif()
-  add_library(${name}_unit OBJECT EXCLUDE_FROM_ALL ${answer})
+  # qlora_learners(target launcher...): the learner's file as an object.
+  function(qlora_learners target)
+    add_library(${target} OBJECT EXCLUDE_FROM_ALL ${answer})
+    set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER "${ARGN}" QLORA_LEARNERS TRUE)
+    target_compile_options(${target} PRIVATE -Wno-unused-parameter)  # those of a stub
+    target_include_directories(${target} PRIVATE ${folder})
+    target_link_libraries(${target} PRIVATE ${libraries})
+  endfunction()
   # The grader takes its commands from here, and runs them where a compiler cache cannot write.
-  set_target_properties(${name}_unit PROPERTIES CXX_COMPILER_LAUNCHER "" QLORA_LEARNERS TRUE)
-  target_compile_options(${name}_unit PRIVATE -Wno-unused-parameter)  # those of a stub
-  target_include_directories(${name}_unit PRIVATE ${folder})
-  target_link_libraries(${name}_unit PRIVATE ${libraries})
+  qlora_learners(${name}_unit "")
   qlora_program(student ${name}_unit)
 
   if(NOT transfer AND (QLORA_HANDED_OUT OR id IN_LIST QLORA_MY_UNITS))
+    set(mine ${name}_unit)
+    if(QLORA_HANDED_OUT)  # for the tests of the other files
+      set(mine ${name}_for_others)
+      qlora_learners(${mine} sh ${CMAKE_SOURCE_DIR}/cmake/answer_or_stub.sh ${answer}
+                     ${CMAKE_SOURCE_DIR}/pristine/${chapter}/${file})
+    endif()
     get_target_property(sources qlora_${unit_folder} INTERFACE_SOURCES)
-    list(TRANSFORM sources REPLACE "^\\$<TARGET_OBJECTS:${object}>$" "$<TARGET_OBJECTS:${name}_unit>")
+    list(TRANSFORM sources REPLACE "^\\$<TARGET_OBJECTS:${object}>$" "$<TARGET_OBJECTS:${mine}>")
     set_target_properties(qlora_${unit_folder} PROPERTIES INTERFACE_SOURCES "${sources}")
     file(RELATIVE_PATH place ${CMAKE_SOURCE_DIR} ${root}/${chapter}/exercise)
     set_property(GLOBAL APPEND PROPERTY QLORA_MY_UNITS_FROM "${id} from ${place}")

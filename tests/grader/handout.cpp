@@ -162,8 +162,9 @@ class Handout {
         "\n```sh\n./course exercise {0}            # build, run the tests, count points\n"
         "./course exercise {0} --hints    # with a hint for every row\n"
         "./course exercise {0} --reset    # the stubs again; what was there is kept beside them\n"
-        "```\n\nThese files of the course stand here as stubs, so that the rest links; they are "
-        "not "
+        "```\n\nWhat a task uses of an earlier one is yours; where that file does not compile, it "
+        "counts as not begun there.\n\n"
+        "These files of the course stand here as stubs, so that the rest links; they are not "
         "graded:\n\n",
         number_of(exercise_));
     for (const auto& [reference, stub] : withheld_) {

@@ -42,6 +42,17 @@ done < <(grep -oE '"(file|reference|oracle)": "[^"]*"' "$exercise/exercise.json"
 expect 0 ./course exercise "$number" --json "$work/report.json"
 [[ $(points points) == $(points possible) && $(points points) -gt 0 ]] || fail 'not all points'
 
+# A file that does not compile is MISSING. The others are graded; what they need of it is still to do.
+first=$(grep -oE '"file": "[^"]*"' "$exercise/exercise.json" | head -n 1 | cut -d '"' -f 4)
+cp "$exercise/$first" "$work/kept"
+echo 'int unfinished(' >>"$exercise/$first"
+expect 1 ./course exercise "$number" --json "$work/report.json"
+awk '/"task":/ { ++task } /"state":/ { missing = /MISSING/; if (missing != (task == 1)) bad = 1; ++n[task] }
+     END { exit bad || !n[1] || !n[2] }' "$work/report.json" || fail 'a broken file is not the only one MISSING'
+[[ $(points points) -gt 0 ]] || fail 'a broken file took all points'
+cp "$work/kept" "$exercise/$first"
+expect 0 ./course exercise "$number" --json "$work/report.json"
+
 # A class of two: everything, and nothing at all.
 for student in ada bob; do mkdir -p "$work/class/$student/$name/exercise"; done
 cp "$exercise"/*.cpp "$work/class/ada/$name/exercise"
