@@ -18,6 +18,7 @@ if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.8)
   message(STATUS "CUDA back end: not built, nvcc is ${CMAKE_CUDA_COMPILER_VERSION} and must be 12.8")
   return()
 endif()
+find_package(CUDAToolkit REQUIRED)
 set(QLORA_HAS_CUDA TRUE)
 
 # qlora_cuda_compile(target file...): an OBJECT library of CUDA sources.

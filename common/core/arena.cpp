@@ -6,7 +6,7 @@
 namespace qlora {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kAlignment = 256;  // of a GPU's memory; a block on the host has its own 64
 constexpr std::size_t kLeastBlock = std::size_t{4} << 20;
 
 }  // namespace
@@ -22,12 +22,12 @@ Tensor Arena::take(DType dtype, Shape shape) {
         blocks_.empty() ? 0 : blocks_.back().before + blocks_.back().memory.nbytes();
     // As much again as there is: few blocks, however large the step turns out to be.
     const std::size_t size = std::max({bytes, kLeastBlock, before});
-    blocks_.push_back({Tensor::empty(DType::u8, {static_cast<std::int64_t>(size)}), before});
+    blocks_.push_back({allocate_(DType::u8, {static_cast<std::int64_t>(size)}), before});
   }
   const Block& block = blocks_[at_.block];
   const auto owner = std::make_shared<Tensor>(block.memory);
-  Tensor t =
-      Tensor::view(dtype, std::move(shape), block.memory.data<std::uint8_t>() + at_.offset, owner);
+  Tensor t = Tensor::view(dtype, std::move(shape), block.memory.data<std::uint8_t>() + at_.offset,
+                          owner, block.memory.device());
   at_.offset += bytes;
   peak_ = std::max(peak_, block.before + at_.offset);
   return t;
@@ -35,7 +35,7 @@ Tensor Arena::take(DType dtype, Shape shape) {
 
 Tensor Arena::take_zeros(DType dtype, Shape shape) {
   Tensor t = take(dtype, std::move(shape));
-  t.zero();
+  zero_(t);
   return t;
 }
 

@@ -1,6 +1,7 @@
 // Memory that is used again and again: activations and scratch of a training step.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -18,7 +19,15 @@ class Arena {
     std::size_t offset = 0;  ///< bytes used of it
   };
 
-  /// Uninitialised memory, aligned to 64 bytes, valid until a mark set before it is released.
+  /// Makes the memory of a block, and sets a tensor's bytes to zero.
+  using Allocate = std::function<Tensor(DType, Shape)>;
+  using Zero = std::function<void(const Tensor&)>;
+
+  /// On the host, or wherever `allocate` makes memory.
+  Arena() : Arena(Tensor::empty, [](const Tensor& t) { t.zero(); }) {}
+  Arena(Allocate allocate, Zero zero) : allocate_(std::move(allocate)), zero_(std::move(zero)) {}
+
+  /// Uninitialised memory, aligned to 64 bytes (on a GPU to 256), valid until a mark set before it is released.
   Tensor take(DType dtype, Shape shape);
   Tensor take_zeros(DType dtype, Shape shape);
   /// The elements of such a tensor.
@@ -38,6 +47,8 @@ class Arena {
     Tensor memory;           // U8
     std::size_t before = 0;  // bytes of all earlier blocks
   };
+  Allocate allocate_;
+  Zero zero_;
   std::vector<Block> blocks_;
   Mark at_;
   std::size_t peak_ = 0;

@@ -5,6 +5,15 @@
 
 #include "core/tensor.h"
 
+#if QLORA_HAS_CUDA
+#include "ops/cuda/ops.h"
+/// Leaves an op by its CUDA version where the tensor lies on a GPU.
+#define QLORA_ON_GPU(tensor, call) \
+  if ((tensor).device() == Device::cuda) return cuda::call
+#else
+#define QLORA_ON_GPU(tensor, call) static_assert(true, "")
+#endif
+
 namespace qlora::ops {
 
 /// Calls f with a zero of the arithmetic's type: float or double on the CPU.

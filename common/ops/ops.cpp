@@ -66,6 +66,7 @@ void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const T
   constexpr const char* op = "rms_norm_forward";
   check_rows(x, y, op);
   require(weight.numel() == x.dim(1) && rstd.numel() == x.dim(0), op, "weight (C) and rstd (rows)");
+  QLORA_ON_GPU(x, rms_norm_forward(x, weight, eps, y, rstd));
   on_device(x, op, [&]<typename T>(T) {
     cpu::rms_norm_forward<T>(x.dim(0), x.dim(1), x.data<T>(), weight.data<T>(), static_cast<T>(eps),
                              y.data<T>(), rstd.data<T>());
@@ -77,6 +78,7 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, 
   constexpr const char* op = "rms_norm_backward";
   check_rows(dy, x, op);
   check_rows(dx, x, op);
+  QLORA_ON_GPU(x, rms_norm_backward(dy, x, weight, rstd, dx, dweight));
   on_device(x, op, [&]<typename T>(T) {
     cpu::rms_norm_backward<T>(x.dim(0), x.dim(1), dy.data<T>(), x.data<T>(), weight.data<T>(),
                               rstd.data<T>(), dx.data<T>(), optional_data<T>(dweight));

@@ -1,3 +1,13 @@
 qlora_folder(NAME ops LINKS core quantization lora checkpoint text
-  UNITS ops.cpp embedding.cpp rms_norm.cpp rope.cpp attention.cpp swiglu.cpp linear.cpp
+  UNITS ops.cpp device_memory.cpp embedding.cpp rms_norm.cpp rope.cpp attention.cpp swiglu.cpp linear.cpp
         cross_entropy.cpp head.cpp adamw.cpp)
+
+# The CUDA back end, where it is built (cmake/cuda.cmake).
+if(QLORA_HAS_CUDA)
+  foreach(unit ops_ops ops_device_memory)
+    target_compile_definitions(${unit} PRIVATE QLORA_HAS_CUDA=1)
+    target_include_directories(${unit} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  endforeach()
+  target_sources(qlora_ops INTERFACE $<TARGET_OBJECTS:qlora_cuda>)
+  target_link_libraries(qlora_ops INTERFACE CUDA::cudart_static CUDA::cublasLt)
+endif()

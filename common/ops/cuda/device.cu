@@ -1,0 +1,107 @@
+#include "ops/cuda/device.h"
+
+#include <memory>
+
+namespace qlora::cuda {
+namespace {
+
+// The device and its stream, made once and for the whole process: as long as it lives, a tensor may.
+struct Context {
+  DeviceInfo info;
+  cudaStream_t stream = nullptr;
+  std::string problem;  // why there is none
+
+  Context() {
+    int count = 0;
+    if (failed(cudaGetDeviceCount(&count))) return;
+    if (count == 0) {
+      problem = "no GPU was found";
+      return;
+    }
+    int index = 0;
+    cudaDeviceProp properties{};
+    if (failed(cudaGetDevice(&index)) || failed(cudaGetDeviceProperties(&properties, index))) return;
+    info.name = properties.name;
+    info.major = properties.major;
+    info.minor = properties.minor;
+    info.multiprocessors = properties.multiProcessorCount;
+    info.shared_memory = properties.sharedMemPerBlockOptin;
+    info.total_memory = properties.totalGlobalMem;
+    if (failed(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking))) stream = nullptr;
+  }
+
+  bool failed(cudaError_t code) {
+    if (code == cudaSuccess) return false;
+    problem = cudaGetErrorString(code);
+    return true;
+  }
+};
+
+const Context& context() {
+  static const Context made;
+  return made;
+}
+
+std::string mebibytes(std::size_t bytes) {
+  return std::to_string((bytes + (std::size_t{1} << 20) - 1) >> 20) + " MiB";
+}
+
+}  // namespace
+
+bool available() {
+  return context().problem.empty();
+}
+
+const DeviceInfo& device() {
+  if (!available()) throw MachineLacks("there is no GPU to use: " + context().problem);
+  return context().info;
+}
+
+cudaStream_t stream() {
+  device();
+  return context().stream;
+}
+
+Tensor empty(DType dtype, Shape shape) {
+  const std::int64_t n = numel_of(shape);
+  const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
+  stream();  // a device that is not there says so
+  void* data = nullptr;
+  // An empty tensor still needs an address: it is not the tensor without memory.
+  const cudaError_t code = cudaMalloc(&data, bytes == 0 ? 1 : bytes);
+  if (code == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // the next launch is not to blame
+    std::size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    throw MachineLacks("the GPU's memory: " + mebibytes(bytes) + " more were asked for, " +
+                       mebibytes(free) + " of " + mebibytes(total) + " are free");
+  }
+  check(code, "cudaMalloc");
+  std::shared_ptr<const void> owner(data, [](const void* p) { cudaFree(const_cast<void*>(p)); });
+  return Tensor::view(dtype, std::move(shape), data, owner, Device::cuda);
+}
+
+void copy(const Tensor& from, const Tensor& to) {
+  require(from.nbytes() == to.nbytes(), "copy", "as many bytes on both sides");
+  check(cudaMemcpyAsync(to.raw(), from.raw(), from.nbytes(), cudaMemcpyDefault, stream()), "copy");
+  if (from.device() == Device::cpu || to.device() == Device::cpu) synchronize();
+}
+
+void fill_bytes(const Tensor& tensor, unsigned char byte) {
+  check(cudaMemsetAsync(tensor.raw(), byte, tensor.nbytes(), stream()), "fill_bytes");
+}
+
+void synchronize() {
+  check(cudaStreamSynchronize(stream()), "the GPU");
+}
+
+void check(cudaError_t code, const char* op) {
+  if (code == cudaSuccess) return;
+  throw Error(ExitCode::check_failed, std::string(op) + ": CUDA: " + cudaGetErrorString(code));
+}
+
+void check_launch(const char* op) {
+  check(cudaGetLastError(), op);
+}
+
+}  // namespace qlora::cuda

@@ -1,0 +1,47 @@
+// An op on the GPU beside its twin on the CPU: fresh random inputs, poisoned outputs, and the bound
+// that the format gives.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "core/tensor.h"
+#include "ops/device_memory.h"
+
+/// Skips the test where there is no GPU, or where the build cannot use it.
+#define SKIP_WITHOUT_GPU()                                      \
+  if (!::qlora::ops::has_gpu()) GTEST_SKIP() << "needs a GPU"; \
+  static_assert(true, "")
+
+namespace qlora::testing {
+
+/// The arithmetic of the device that a test goes through.
+inline const std::vector<DType> kDeviceTypes{DType::f32, DType::bf16, DType::f16};
+
+/// Half the distance from 1 to the next number: 2^-24, 2^-8, 2^-11.
+double unit_roundoff(DType dtype);
+
+/// scale · N(0, 1) in the dtype, on the host. Streams differ from run to run: seeds come from the
+/// clock, and a failing test prints its own.
+Tensor random_tensor(DType dtype, Shape shape, std::uint64_t stream, float scale = 1.0f);
+
+/// On the GPU, every byte 0xff: an element that is never written is a NaN.
+Tensor poisoned(DType dtype, Shape shape);
+
+/// A copy on the GPU, and a copy on the host in float32 (integers as they are).
+Tensor to_gpu(const Tensor& tensor);
+Tensor to_host(const Tensor& tensor);
+
+/// The host's copy of a tensor in float32: what the CPU's twin computes with.
+Tensor widened(const Tensor& tensor);
+
+/// Whether |ours - theirs| <= absolute + relative · |theirs| everywhere; no NaN passes. `ours` lies
+/// on the GPU, in any floating-point dtype.
+::testing::AssertionResult near_twin(const Tensor& ours, const Tensor& theirs, double relative,
+                                     double absolute);
+
+/// Whether the bytes of two device tensors are the same.
+::testing::AssertionResult same_on_gpu(const Tensor& a, const Tensor& b);
+
+}  // namespace qlora::testing
