@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "checkpoint/peft_adapter.h"
 #include "llama/adapters.h"
@@ -80,7 +81,8 @@ std::string base_format(const LlamaModel& model) {
 }
 
 std::string data_folder() {
-  return QLORA_DATA_DIR;
+  const char* root = std::getenv("QLORA_ROOT");
+  return root == nullptr ? QLORA_DATA_DIR : std::string(root) + "/data";
 }
 
 }  // namespace qlora

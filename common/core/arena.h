@@ -27,7 +27,8 @@ class Arena {
   Arena() : Arena(Tensor::empty, [](const Tensor& t) { t.zero(); }) {}
   Arena(Allocate allocate, Zero zero) : allocate_(std::move(allocate)), zero_(std::move(zero)) {}
 
-  /// Uninitialised memory, aligned to 64 bytes (on a GPU to 256), valid until a mark set before it is released.
+  /// Uninitialised memory, aligned to 64 bytes (on a GPU to 256), valid until a mark set before it
+  /// is released.
   Tensor take(DType dtype, Shape shape);
   Tensor take_zeros(DType dtype, Shape shape);
   /// The elements of such a tensor.

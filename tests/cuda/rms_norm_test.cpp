@@ -47,7 +47,8 @@ TEST(CudaRmsNorm, ForwardIsItsTwin) {
 }
 
 // dx is rounded once where it is added; the sum over C of terms of size |dy w x̂| is within
-// (C + 4) u of Σ|…|, and Σ|…| / C is at most the largest term: bounds on N(0, 1) numbers, 6 at most.
+// (C + 4) u of Σ|…|, and Σ|…| / C is at most the largest term: bounds on N(0, 1) numbers, 6 at
+// most.
 TEST(CudaRmsNorm, BackwardIsItsTwin) {
   SKIP_WITHOUT_GPU();
   for (const DType dtype : kDeviceTypes) {
@@ -70,9 +71,9 @@ TEST(CudaRmsNorm, BackwardIsItsTwin) {
       EXPECT_TRUE(near_twin(our_dx, dx, unit_roundoff(dtype) + 4 * 0x1p-24,
                             (static_cast<double>(C) + 8) * 0x1p-24 * largest))
           << python_name(dtype) << " " << rows << " x " << C;
-      EXPECT_TRUE(near_twin(our_dweight, dweight, 0x1p-22,
-                            (static_cast<double>(rows) + 4) * 0x1p-24 * 36.0 *
-                                static_cast<double>(rows)));
+      EXPECT_TRUE(
+          near_twin(our_dweight, dweight, 0x1p-22,
+                    (static_cast<double>(rows) + 4) * 0x1p-24 * 36.0 * static_cast<double>(rows)));
     }
   }
 }

@@ -68,8 +68,8 @@ Tensor widened(const Tensor& tensor) {
                                      double absolute) {
   const Tensor host = to_host(ours);
   if (host.shape() != theirs.shape()) {
-    return ::testing::AssertionFailure() << "shapes " << to_string(host.shape()) << " and "
-                                         << to_string(theirs.shape());
+    return ::testing::AssertionFailure()
+           << "shapes " << to_string(host.shape()) << " and " << to_string(theirs.shape());
   }
   for (std::int64_t i = 0; i < host.numel(); ++i) {
     const double a = host.data<float>()[i], b = theirs.data<float>()[i];

@@ -10,7 +10,7 @@
 #include "ops/device_memory.h"
 
 /// Skips the test where there is no GPU, or where the build cannot use it.
-#define SKIP_WITHOUT_GPU()                                      \
+#define SKIP_WITHOUT_GPU()                                     \
   if (!::qlora::ops::has_gpu()) GTEST_SKIP() << "needs a GPU"; \
   static_assert(true, "")
 

@@ -5,7 +5,8 @@
 namespace qlora::cuda {
 namespace {
 
-// The device and its stream, made once and for the whole process: as long as it lives, a tensor may.
+// The device and its stream, made once and for the whole process: as long as it lives, a tensor
+// may.
 struct Context {
   DeviceInfo info;
   cudaStream_t stream = nullptr;
@@ -20,7 +21,8 @@ struct Context {
     }
     int index = 0;
     cudaDeviceProp properties{};
-    if (failed(cudaGetDevice(&index)) || failed(cudaGetDeviceProperties(&properties, index))) return;
+    if (failed(cudaGetDevice(&index)) || failed(cudaGetDeviceProperties(&properties, index)))
+      return;
     info.name = properties.name;
     info.major = properties.major;
     info.minor = properties.minor;
