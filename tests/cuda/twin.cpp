@@ -1,5 +1,6 @@
 #include "cuda/twin.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -36,6 +37,16 @@ double unit_roundoff(DType dtype) {
   }
 }
 
+double smallest_rounding(DType dtype) {
+  return dtype == DType::f16 ? 0x1p-25 : 0.0;
+}
+
+double largest(const Tensor& tensor) {
+  double most = 0;
+  for (const float x : tensor.span<float>()) most = std::max(most, std::abs(double{x}));
+  return most;
+}
+
 Tensor random_tensor(DType dtype, Shape shape, std::uint64_t stream, float scale) {
   Tensor t = Tensor::empty(DType::f32, std::move(shape));
   const Random random{seed(), stream};
@@ -68,8 +79,8 @@ Tensor widened(const Tensor& tensor) {
                                      double absolute) {
   const Tensor host = to_host(ours);
   if (host.shape() != theirs.shape()) {
-    return ::testing::AssertionFailure() << "shapes " << to_string(host.shape()) << " and "
-                                         << to_string(theirs.shape());
+    return ::testing::AssertionFailure()
+           << "shapes " << to_string(host.shape()) << " and " << to_string(theirs.shape());
   }
   for (std::int64_t i = 0; i < host.numel(); ++i) {
     const double a = host.data<float>()[i], b = theirs.data<float>()[i];

@@ -10,7 +10,7 @@
 #include "ops/device_memory.h"
 
 /// Skips the test where there is no GPU, or where the build cannot use it.
-#define SKIP_WITHOUT_GPU()                                      \
+#define SKIP_WITHOUT_GPU()                                     \
   if (!::qlora::ops::has_gpu()) GTEST_SKIP() << "needs a GPU"; \
   static_assert(true, "")
 
@@ -21,6 +21,13 @@ inline const std::vector<DType> kDeviceTypes{DType::f32, DType::bf16, DType::f16
 
 /// Half the distance from 1 to the next number: 2^-24, 2^-8, 2^-11.
 double unit_roundoff(DType dtype);
+
+/// Half the distance of the numbers around zero, where rounding is not relative: 2^-25 in float16;
+/// the other formats reach far below anything that is tested.
+double smallest_rounding(DType dtype);
+
+/// The largest magnitude in a float32 tensor on the host.
+double largest(const Tensor& tensor);
 
 /// scale · N(0, 1) in the dtype, on the host. Streams differ from run to run: seeds come from the
 /// clock, and a failing test prints its own.
