@@ -9,22 +9,16 @@ namespace qlora::cpu {
 
 template <typename T>
 void adamw(const AdamWStep& step, std::int64_t n, const T* g, T* p, T* m, T* v) {
-  // The corrections are computed in double and rounded once (torch: _single_tensor_adamw).
-  const double correction1 = 1.0 - std::pow(step.beta1, static_cast<double>(step.t));
-  const double correction2 = 1.0 - std::pow(step.beta2, static_cast<double>(step.t));
-  const T decay = static_cast<T>(1.0 - step.lr * step.weight_decay);
-  const T step_size = static_cast<T>(step.lr / correction1);
-  const T root_correction = static_cast<T>(std::sqrt(correction2));
-  const T beta2 = static_cast<T>(step.beta2), eps = static_cast<T>(step.eps);
-  const T one_minus_beta1 = static_cast<T>(1.0 - step.beta1);
-  const T one_minus_beta2 = static_cast<T>(1.0 - step.beta2);
-  const T factor = static_cast<T>(step.gradient_factor);
+  const AdamWFactors<T> f(step);
+  const Clip& clip = step.clip;
+  const T factor =
+      clip.norm ? static_cast<T>(clip_factor(*clip.norm.data<double>(), clip.max_norm)) : T{1};
   parallel_for(n, 4096, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T gi = g[i] * factor;
-      m[i] += (gi - m[i]) * one_minus_beta1;
-      v[i] = v[i] * beta2 + gi * gi * one_minus_beta2;
-      p[i] = p[i] * decay - step_size * m[i] / (std::sqrt(v[i]) / root_correction + eps);
+      m[i] += (gi - m[i]) * f.one_minus_beta1;
+      v[i] = v[i] * f.beta2 + gi * gi * f.one_minus_beta2;
+      p[i] = p[i] * f.decay - f.step_size * m[i] / (std::sqrt(v[i]) / f.root_correction + f.eps);
     }
   });
 }

@@ -1,19 +1,67 @@
-// AdamW and the gradient norm on the CPU.
+// AdamW and the gradient norm: what both back ends share, and the CPU's.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+
+#include "core/random.h"
+#include "core/tensor.h"
 
 namespace qlora {
 
+/// min(1, max_norm / (norm + 1e-6)), what gradients are multiplied by (torch: clip_grad_norm_).
+QLORA_HOST_DEVICE inline double clip_factor(double norm, double max_norm) {
+  const double factor = max_norm / (norm + 1e-6);
+  return factor < 1.0 ? factor : 1.0;
+}
+
+/// How gradients are clipped: multiplied by clip_factor(norm, max_norm) where they are used. The
+/// norm stays on the device that it was made on, so that nobody has to wait for it.
+struct Clip {
+  Tensor norm;            ///< (1) F64, of ops::gradient_norm; empty: nothing is clipped
+  double max_norm = 1.0;  ///< of all gradients together
+};
+
 /// Settings of one AdamW step; the defaults are torch's, but for weight_decay.
 struct AdamWStep {
-  double lr = 1e-3;              ///< of this step, after the schedule
-  double beta1 = 0.9;            ///< decay of the mean of gradients
-  double beta2 = 0.999;          ///< decay of the mean of their squares
-  double eps = 1e-8;             ///< added to the root of that mean
-  double weight_decay = 0.0;     ///< decoupled: times lr, taken off the weight itself
-  std::int64_t t = 1;            ///< 1 for the first step
-  double gradient_factor = 1.0;  ///< gradients are multiplied by it first (clipping)
+  double lr = 1e-3;           ///< of this step, after the schedule
+  double beta1 = 0.9;         ///< decay of the mean of gradients
+  double beta2 = 0.999;       ///< decay of the mean of their squares
+  double eps = 1e-8;          ///< added to the root of that mean
+  double weight_decay = 0.0;  ///< decoupled: times lr, taken off the weight itself
+  std::int64_t t = 1;         ///< 1 for the first step
+  Clip clip = {};             ///< none, unless a norm is given
+};
+
+/// What a step reads and changes of one parameter: tensors of one size and dtype.
+struct AdamWTensors {
+  Tensor gradient;   ///< read
+  Tensor parameter;  ///< changed, as the moments are
+  Tensor m;          ///< mean of gradients
+  Tensor v;          ///< mean of their squares
+};
+
+/// The numbers of a step that do not depend on the element, computed in double and rounded once
+/// (torch: _single_tensor_adamw).
+template <typename T>
+struct AdamWFactors {
+  T decay;                             ///< 1 − lr·wd
+  T step_size;                         ///< lr / (1 − β1^t)
+  T root_correction;                   ///< sqrt(1 − β2^t)
+  T beta2, eps;                        ///< of the step
+  T one_minus_beta1, one_minus_beta2;  ///< of its betas
+
+  /// Those of a step.
+  explicit AdamWFactors(const AdamWStep& step)
+      : decay(static_cast<T>(1.0 - step.lr * step.weight_decay)),
+        step_size(
+            static_cast<T>(step.lr / (1.0 - std::pow(step.beta1, static_cast<double>(step.t))))),
+        root_correction(
+            static_cast<T>(std::sqrt(1.0 - std::pow(step.beta2, static_cast<double>(step.t))))),
+        beta2(static_cast<T>(step.beta2)),
+        eps(static_cast<T>(step.eps)),
+        one_minus_beta1(static_cast<T>(1.0 - step.beta1)),
+        one_minus_beta2(static_cast<T>(1.0 - step.beta2)) {}
 };
 
 namespace cpu {

@@ -1,5 +1,7 @@
 #include "ops/ops.h"
 
+#include <cmath>
+
 #include "ops/cross_entropy.h"
 #include "ops/device.h"
 #include "ops/embedding.h"
@@ -47,6 +49,7 @@ void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x) 
   constexpr const char* op = "embedding_forward";
   const std::int64_t V = table.dim(0), C = table.dim(1);
   require(x.shape() == Shape{ids.numel(), C}, op, "x of (rows, C)");
+  QLORA_ON_GPU(x, embedding_forward(table, ids, x));
   for (std::int32_t id : ids.span<std::int32_t>()) require(id >= 0 && id < V, op, "ids below V");
   on_device(x, op, [&]<typename T>(T) {
     cpu::embedding_forward<T>(ids.numel(), C, table.data<T>(), ids.data<std::int32_t>(),
@@ -55,7 +58,10 @@ void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x) 
 }
 
 void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable) {
-  on_device(dx, "embedding_backward", [&]<typename T>(T) {
+  constexpr const char* op = "embedding_backward";
+  require(dx.shape() == Shape{ids.numel(), dtable.dim(1)}, op, "dx of (rows, C)");
+  QLORA_ON_GPU(dx, embedding_backward(dx, ids, dtable));
+  on_device(dx, op, [&]<typename T>(T) {
     cpu::embedding_backward<T>(ids.numel(), dtable.dim(1), dx.data<T>(), ids.data<std::int32_t>(),
                                dtable.data<T>());
   });
@@ -92,6 +98,7 @@ void rotate(const char* op, const Tensor& x, std::int64_t heads, std::int64_t D,
   require(heads * D <= x.dim(1) && D % 2 == 0, op, "an even head size and heads within a row");
   require(cos.dim(1) == D / 2 && cos.dim(0) >= first_position + T_, op,
           "a table that covers every position");
+  QLORA_ON_GPU(x, rope(x, heads, D, T_, first_position, cos, sin, static_cast<float>(sign)));
   on_device(x, op, [&]<typename T>(T) {
     cpu::rope<T>(x.dim(0), x.dim(1), heads, D, T_, first_position, cos.data<float>(),
                  sin.data<float>(), static_cast<T>(sign), x.data<T>());
@@ -152,6 +159,7 @@ void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& 
 void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
   constexpr const char* op = "swiglu_forward";
   require(gate_up.shape() == Shape{y.dim(0), 2 * y.dim(1)}, op, "gate_up of (rows, 2F)");
+  QLORA_ON_GPU(y, swiglu_forward(gate_up, y));
   on_device(y, op, [&]<typename T>(T) {
     cpu::swiglu_forward<T>(y.dim(0), y.dim(1), gate_up.data<T>(), y.data<T>());
   });
@@ -160,6 +168,8 @@ void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
 void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up) {
   constexpr const char* op = "swiglu_backward";
   check_rows(gate_up, dgate_up, op);
+  require(gate_up.shape() == Shape{dy.dim(0), 2 * dy.dim(1)}, op, "gate_up of (rows, 2F)");
+  QLORA_ON_GPU(dy, swiglu_backward(gate_up, dy, dgate_up));
   on_device(dy, op, [&]<typename T>(T) {
     cpu::swiglu_backward<T>(dy.dim(0), dy.dim(1), gate_up.data<T>(), dy.data<T>(),
                             dgate_up.data<T>());
@@ -189,18 +199,43 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
 
 void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,
            const Tensor& v) {
-  on_device(parameter, "adamw", [&]<typename T>(T) {
-    cpu::adamw<T>(step, parameter.numel(), gradient.data<T>(), parameter.data<T>(), m.data<T>(),
-                  v.data<T>());
-  });
+  const AdamWTensors one{gradient, parameter, m, v};
+  adamw_all(step, {&one, 1});
 }
 
-double squared_norm(const Tensor& gradient) {
+void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
+  constexpr const char* op = "adamw";
+  for (const auto& [gradient, parameter, m, v] : all) {
+    for (const Tensor* t : {&gradient, &m, &v}) {
+      require(t->numel() == parameter.numel() && t->device() == parameter.device(), op,
+              "tensors of one size on one device");
+    }
+  }
+  if (all.empty()) return;
+  QLORA_ON_GPU(all[0].parameter, adamw_all(step, all));
+  for (const auto& [gradient, parameter, m, v] : all) {
+    on_device(parameter, op, [&]<typename T>(T) {
+      cpu::adamw<T>(step, parameter.numel(), gradient.data<T>(), parameter.data<T>(), m.data<T>(),
+                    v.data<T>());
+    });
+  }
+}
+
+void gradient_norm(std::span<const Tensor> gradients, [[maybe_unused]] Arena& arena,
+                   const Tensor& norm) {
+  constexpr const char* op = "gradient_norm";
+  require(norm.numel() == 1 && norm.dtype() == DType::f64, op, "a norm (1) F64");
+  for (const Tensor& gradient : gradients) {
+    require(gradient.device() == norm.device(), op, "a norm on the gradients' device");
+  }
+  QLORA_ON_GPU(norm, gradient_norm(gradients, arena, norm));
   double sum = 0;
-  on_device(gradient, "squared_norm", [&]<typename T>(T) {
-    sum = cpu::squared_norm<T>(gradient.numel(), gradient.data<T>());
-  });
-  return sum;
+  for (const Tensor& gradient : gradients) {
+    on_device(gradient, op, [&]<typename T>(T) {
+      sum += cpu::squared_norm<T>(gradient.numel(), gradient.data<T>());
+    });
+  }
+  *norm.data<double>() = std::sqrt(sum);
 }
 
 }  // namespace qlora::ops

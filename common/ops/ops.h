@@ -6,6 +6,8 @@
 // F feed-forward, V vocabulary, R rank, N out, K in; "rows" are the B·T tokens of a batch.
 #pragma once
 
+#include <span>
+
 #include "core/arena.h"
 #include "core/random.h"
 #include "core/tensor.h"
@@ -95,12 +97,16 @@ double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& tar
                           const Tensor& dhead, const Tensor& losses);
 
 /// One step of AdamW with decoupled decay (Loshchilov & Hutter 2019; torch.optim.AdamW):
-///   g ← factor·g,  p ← p·(1 − lr·wd),  m ← β1 m + (1−β1) g,  v ← β2 v + (1−β2) g²,
+///   g ← clip·g,  p ← p·(1 − lr·wd),  m ← β1 m + (1−β1) g,  v ← β2 v + (1−β2) g²,
 ///   p ← p − lr · (m / (1−β1^t)) / ( sqrt(v) / sqrt(1−β2^t) + eps ).
 void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,
            const Tensor& v);
 
-/// Σ g² in double.
-double squared_norm(const Tensor& gradient);
+/// The same for many parameters, in few launches.
+void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all);
+
+/// norm (1) F64 = sqrt(Σ g²) over all gradients, on their device, summed in double and in an order
+/// that depends on the sizes alone. With Clip a step uses it without anybody waiting for it.
+void gradient_norm(std::span<const Tensor> gradients, Arena& arena, const Tensor& norm);
 
 }  // namespace qlora::ops

@@ -1,52 +1,52 @@
 #include "training/optimizer.h"
 
-#include <algorithm>
-#include <cmath>
-
+#include "ops/device_memory.h"
 #include "ops/ops.h"
 
 namespace qlora {
+namespace {
+
+Tensor zeros_on(Device device, DType dtype, const Shape& shape) {
+  Tensor t = ops::empty_on(device, dtype, shape);
+  ops::fill_bytes(t, 0);
+  return t;
+}
+
+Device device_of(const std::vector<Parameter>& parameters) {
+  return parameters.empty() ? Device::cpu : parameters[0].value.device();
+}
+
+}  // namespace
 
 AdamW::AdamW(std::vector<Parameter> parameters, const TrainingArguments& arguments)
-    : parameters_(std::move(parameters)), arguments_(arguments) {
+    : parameters_(std::move(parameters)),
+      norm_(zeros_on(device_of(parameters_), DType::f64, {1})),
+      arena_(ops::arena_on(device_of(parameters_))),
+      arguments_(arguments) {
   for (const Parameter& p : parameters_) {
-    m_.push_back(Tensor::zeros(p.value.dtype(), p.value.shape()));
-    v_.push_back(Tensor::zeros(p.value.dtype(), p.value.shape()));
+    m_.push_back(zeros_on(p.value.device(), p.value.dtype(), p.value.shape()));
+    v_.push_back(zeros_on(p.value.device(), p.value.dtype(), p.value.shape()));
+    gradients_.push_back(p.grad);
+    (p.value.rank() > 1 ? decayed_ : others_).push_back({p.grad, p.value, m_.back(), v_.back()});
   }
 }
 
 void AdamW::zero_gradients() const {
-  for (const Parameter& p : parameters_) p.grad.zero();
+  for (const Tensor& gradient : gradients_) ops::fill_bytes(gradient, 0);
 }
 
-double AdamW::step(double learning_rate) {
-  const double norm = gradient_norm(parameters_);
-  AdamWStep step{learning_rate,
-                 arguments_.adam_beta1,
-                 arguments_.adam_beta2,
-                 arguments_.adam_epsilon,
-                 0.0,
-                 ++t_,
-                 1.0};
-  if (arguments_.max_grad_norm > 0) {
-    step.gradient_factor = clip_factor(norm, arguments_.max_grad_norm);
-  }
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const Parameter& p = parameters_[i];
-    step.weight_decay = p.value.rank() > 1 ? arguments_.weight_decay : 0.0;
-    ops::adamw(step, p.grad, p.value, m_[i], v_[i]);
-  }
-  return norm;
+void AdamW::step(double learning_rate) {
+  ops::gradient_norm(gradients_, arena_, norm_);
+  AdamWStep step{learning_rate,           arguments_.adam_beta1,   arguments_.adam_beta2,
+                 arguments_.adam_epsilon, arguments_.weight_decay, ++t_};
+  if (arguments_.max_grad_norm > 0) step.clip = {norm_, arguments_.max_grad_norm};
+  ops::adamw_all(step, decayed_);
+  step.weight_decay = 0.0;
+  ops::adamw_all(step, others_);
 }
 
-double clip_factor(double norm, double max_norm) {
-  return std::min(1.0, max_norm / (norm + 1e-6));
-}
-
-double gradient_norm(const std::vector<Parameter>& parameters) {
-  double sum = 0;
-  for (const Parameter& p : parameters) sum += ops::squared_norm(p.grad);
-  return std::sqrt(sum);
+double AdamW::gradient_norm() const {
+  return *ops::on(Device::cpu, norm_).data<double>();
 }
 
 }  // namespace qlora

@@ -3,12 +3,14 @@
 
 #include <vector>
 
+#include "core/arena.h"
 #include "llama/model.h"
+#include "ops/adamw.h"
 #include "training/arguments.h"
 
 namespace qlora {
 
-/// Moments of every parameter, in the parameters' own order and dtype.
+/// Moments of every parameter, in the parameters' own order and dtype, and on their device.
 class AdamW {
  public:
   /// Parameters of one dimension (norms) get no weight decay (transformers:
@@ -17,9 +19,10 @@ class AdamW {
 
   /// To be called before the first micro-batch of a step: backward passes add to the gradients.
   void zero_gradients() const;
-  /// Clips the gradients to max_grad_norm (clip_factor)
-  /// and makes one step. @return the norm before clipping
-  double step(double learning_rate);
+  /// Clips the gradients to max_grad_norm (clip_factor) and makes one step. Nothing waits for it.
+  void step(double learning_rate);
+  /// L2 norm of all gradients of the last step, before clipping; waits for the device.
+  double gradient_norm() const;
 
   /// The parameters and, in their order and shapes, both moments; all share the optimizer's memory.
   const std::vector<Parameter>& parameters() const { return parameters_; }
@@ -31,15 +34,12 @@ class AdamW {
 
  private:
   std::vector<Parameter> parameters_;
-  std::vector<Tensor> m_, v_;
+  std::vector<Tensor> m_, v_, gradients_;
+  std::vector<AdamWTensors> decayed_, others_;  // all of them: with weight decay, and without
+  Tensor norm_;                                 // (1) F64, on the parameters' device
+  Arena arena_;                                 // scratch there
   TrainingArguments arguments_;
   std::int64_t t_ = 0;
 };
-
-/// min(1, max_norm / (norm + 1e-6)), what gradients are multiplied by (torch: clip_grad_norm_).
-double clip_factor(double norm, double max_norm);
-
-/// L2 norm over all gradients, in double.
-double gradient_norm(const std::vector<Parameter>& parameters);
 
 }  // namespace qlora

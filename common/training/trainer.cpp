@@ -109,7 +109,8 @@ StepReport Run::one_step() {
       args.learning_rate * lr_factor(args.lr_scheduler_type, step,
                                      warmup_steps(args.warmup_steps, plan_.total_steps()),
                                      plan_.total_steps());
-  const double norm = optimizer_.step(rate);
+  optimizer_.step(rate);
+  const double norm = optimizer_.gradient_norm();
   if (!std::isfinite(norm)) not_finite(norm, step + 1, micro_batches.back());
   ++state_.global_step;
   state_.epoch = plan_.epoch_after(state_.global_step);

@@ -1,5 +1,6 @@
 #include "cuda/twin.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -34,6 +35,16 @@ double unit_roundoff(DType dtype) {
     default:
       return 0x1p-24;
   }
+}
+
+double smallest_rounding(DType dtype) {
+  return dtype == DType::f16 ? 0x1p-25 : 0.0;
+}
+
+double largest(const Tensor& tensor) {
+  double most = 0;
+  for (const float x : tensor.span<float>()) most = std::max(most, std::abs(double{x}));
+  return most;
 }
 
 Tensor random_tensor(DType dtype, Shape shape, std::uint64_t stream, float scale) {

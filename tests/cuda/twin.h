@@ -22,6 +22,13 @@ inline const std::vector<DType> kDeviceTypes{DType::f32, DType::bf16, DType::f16
 /// Half the distance from 1 to the next number: 2^-24, 2^-8, 2^-11.
 double unit_roundoff(DType dtype);
 
+/// Half the distance of the numbers around zero, where rounding is not relative: 2^-25 in float16;
+/// the other formats reach far below anything that is tested.
+double smallest_rounding(DType dtype);
+
+/// The largest magnitude in a float32 tensor on the host.
+double largest(const Tensor& tensor);
+
 /// scale · N(0, 1) in the dtype, on the host. Streams differ from run to run: seeds come from the
 /// clock, and a failing test prints its own.
 Tensor random_tensor(DType dtype, Shape shape, std::uint64_t stream, float scale = 1.0f);

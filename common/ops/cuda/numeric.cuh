@@ -49,8 +49,9 @@ struct alignas(sizeof(T) * N) Vector {
 template <typename T>
 inline constexpr int kWide = 16 / static_cast<int>(sizeof(T));
 
-/// The same sum in every thread of the warp, in an order that is always the same.
-__device__ inline float warp_sum(float x) {
+/// The same sum (float or double) in every thread of the warp, in an order that is always the same.
+template <typename T>
+__device__ T warp_sum(T x) {
   for (int offset = kWarp / 2; offset > 0; offset /= 2) x += __shfl_xor_sync(~0u, x, offset);
   return x;
 }
@@ -64,14 +65,14 @@ __device__ inline float warp_max(float x) {
 
 /// The same sum in every thread of a block of THREADS (whole warps), in an order that is always the
 /// same. Every thread calls it; it begins with a barrier, so that calls may follow each other.
-template <int THREADS>
-__device__ float block_sum(float x) {
-  __shared__ float partial[THREADS / kWarp];
+template <int THREADS, typename T>
+__device__ T block_sum(T x) {
+  __shared__ T partial[THREADS / kWarp];
   x = warp_sum(x);
   __syncthreads();
   if (threadIdx.x % kWarp == 0) partial[threadIdx.x / kWarp] = x;
   __syncthreads();
-  float sum = 0.0f;
+  T sum = 0;
   for (int w = 0; w < THREADS / kWarp; ++w) sum += partial[w];
   return sum;
 }

@@ -3,9 +3,19 @@
 // waits for it, unless it says so.
 #pragma once
 
+#include <span>
+
+#include "core/arena.h"
 #include "core/tensor.h"
+#include "ops/adamw.h"
 
 namespace qlora::cuda {
+
+/// See ops::embedding_forward. table and x of one dtype. Nothing looks at the ids: each is below V.
+void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x);
+
+/// See ops::embedding_backward. dtable is F32.
+void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable);
 
 /// See ops::rms_norm_forward. x, weight and y of one dtype; rstd (rows) F32.
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
@@ -14,5 +24,21 @@ void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const T
 /// See ops::rms_norm_backward. dweight, where it is wanted, is F32.
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
                        const Tensor& dx, const Tensor& dweight);
+
+/// See ops::rope_forward; a sign of −1 is ops::rope_backward.
+void rope(const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T,
+          std::int64_t first_position, const Tensor& cos, const Tensor& sin, float sign);
+
+/// See ops::swiglu_forward.
+void swiglu_forward(const Tensor& gate_up, const Tensor& y);
+
+/// See ops::swiglu_backward.
+void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up);
+
+/// See ops::gradient_norm. Gradients are F32.
+void gradient_norm(std::span<const Tensor> gradients, Arena& arena, const Tensor& norm);
+
+/// See ops::adamw_all. All tensors are F32.
+void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all);
 
 }  // namespace qlora::cuda
