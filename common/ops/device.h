@@ -6,6 +6,8 @@
 #include "core/tensor.h"
 
 #if QLORA_HAS_CUDA
+#include "ops/cuda/head.h"
+#include "ops/cuda/linear.h"
 #include "ops/cuda/ops.h"
 /// Leaves an op by its CUDA version where the tensor lies on a GPU.
 #define QLORA_ON_GPU(tensor, call) \

@@ -73,6 +73,7 @@ void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
   constexpr const char* op = "head_forward";
   const std::int64_t V = head.dim(0), C = head.dim(1);
   require(x.dim(1) == C && logits.shape() == Shape{x.dim(0), V}, op, "logits of (rows, V)");
+  QLORA_ON_GPU(x, head_forward(x, head, logits));
   on_device(x, op, [&]<typename T>(T) {
     matmul<T>(kNo, kYes, x.dim(0), V, C, T{1}, x.data<T>(), C, head.data<T>(), C, T{0},
               logits.data<T>(), V);
@@ -84,6 +85,7 @@ double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& tar
                           const Tensor& dhead, const Tensor& losses) {
   constexpr const char* op = "head_cross_entropy";
   require(x.dim(1) == head.dim(1) && targets.numel() == x.dim(0), op, "x (rows,C), targets (rows)");
+  QLORA_ON_GPU(x, head_cross_entropy(x, head, targets, gradient_scale, arena, dx, dhead, losses));
   const ArenaScope scope(arena);
   const Supervised s = supervised(targets, head.dim(0));
   if (dx) dx.zero();

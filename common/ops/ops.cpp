@@ -182,6 +182,7 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
   require(x.dim(1) == group.K && y.shape() == Shape{x.dim(0), group.N()}, op,
           "x of (T,K) and y of (T,N)");
   if (residual) check_rows(residual, y, op);
+  QLORA_ON_GPU(x, linear_forward(group, x, residual, run, arena, y, saved));
   on_device(x, op, [&]<typename T>(T) {
     cpu::linear_forward<T>(group, x, residual, run, arena, y, saved);
   });
@@ -193,6 +194,7 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   require(x.dim(1) == group.K && dy.shape() == Shape{x.dim(0), group.N()}, op,
           "x of (T,K) and dy of (T,N)");
   if (dx) check_rows(dx, x, op);
+  QLORA_ON_GPU(x, linear_backward(group, x, saved, run, dy, arena, dx));
   on_device(x, op,
             [&]<typename T>(T) { cpu::linear_backward<T>(group, x, saved, run, dy, arena, dx); });
 }

@@ -4,7 +4,7 @@ qlora_folder(NAME ops LINKS core quantization lora checkpoint text
 
 # The CUDA back end, where it is built (cmake/cuda.cmake).
 if(QLORA_HAS_CUDA)
-  foreach(unit ops_ops ops_device_memory)
+  foreach(unit ops_ops ops_head ops_device_memory)
     target_compile_definitions(${unit} PRIVATE QLORA_HAS_CUDA=1)
     target_include_directories(${unit} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   endforeach()

@@ -66,8 +66,9 @@ Supervised supervised(const Tensor& targets, std::int64_t V) {
 Tensor uploaded(const std::vector<std::int32_t>& values, Arena& arena) {
   const Tensor there = arena.take(DType::i32, {static_cast<std::int64_t>(values.size())});
   // From memory that is not pinned the driver has its own copy when the call returns.
-  check(cudaMemcpyAsync(there.raw(), values.data(), there.nbytes(), cudaMemcpyHostToDevice, stream()),
-        "head_cross_entropy");
+  check(
+      cudaMemcpyAsync(there.raw(), values.data(), there.nbytes(), cudaMemcpyHostToDevice, stream()),
+      "head_cross_entropy");
   return there;
 }
 
@@ -77,16 +78,17 @@ void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
   product(kNo, Matrix(x), kYes, Matrix(head), 1.0f, 0.0f, Matrix(logits), Matrix(logits));
 }
 
-void head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& targets,
-                        double gradient_scale, Arena& arena, const Tensor& dx, const Tensor& dhead,
-                        const Tensor& losses, const Tensor& sum) {
+double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& targets,
+                          double gradient_scale, Arena& arena, const Tensor& dx,
+                          const Tensor& dhead, const Tensor& losses) {
   const std::int64_t V = head.dim(0), C = head.dim(1);
   const Supervised s = supervised(targets, V);
   if (dx) fill_bytes(dx, 0);
   if (losses) fill_bytes(losses, 0);
   const auto count = static_cast<std::int64_t>(s.rows.size());
-  if (count == 0) return;
+  if (count == 0) return 0.0;
   const ArenaScope scope(arena);
+  const Tensor sum = arena.take_zeros(DType::f64, {1});
   const Tensor rows = uploaded(s.rows, arena), wanted = uploaded(s.targets, arena);
   const std::int64_t row_bytes = V * static_cast<std::int64_t>(size_of(x.dtype()));
   const std::int64_t most = std::min(count, std::max<std::int64_t>(1, kLogitBytes / row_bytes));
@@ -98,7 +100,8 @@ void head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& targe
       const std::int64_t n = std::min(most, count - first);
       const auto blocks = static_cast<unsigned>(n);
       const std::int32_t* index = elements<std::int32_t>(rows) + first;
-      const Matrix chunk = Matrix(gathered).rows_from(0, n), scores = Matrix(logits).rows_from(0, n);
+      const Matrix chunk = Matrix(gathered).rows_from(0, n),
+                   scores = Matrix(logits).rows_from(0, n);
       gather<T><<<blocks, 256, 0, stream()>>>(elements<T>(x), index, static_cast<int>(C),
                                               elements<T>(gathered));
       product(kNo, chunk, kYes, Matrix(head), 1.0f, 0.0f, scores, scores);
@@ -116,6 +119,9 @@ void head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& targe
     }
   });
   check_launch("head_cross_entropy");
+  const Tensor on_host = Tensor::empty(DType::f64, {1});
+  copy(sum, on_host);
+  return on_host.data<double>()[0];
 }
 
 }  // namespace qlora::cuda

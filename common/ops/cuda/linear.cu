@@ -10,7 +10,8 @@ namespace {
 constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
 
-// The group's weight (ΣN,K) in the dtype of the arithmetic: as it is, or dequantized into the arena.
+// The group's weight (ΣN,K) in the dtype of the arithmetic: as it is, or dequantized into the
+// arena.
 Tensor base_weight(const LinearGroup& group, DType dtype, Arena& arena) {
   if (group.weight) return group.weight;
   const Tensor weight = arena.take(dtype, {group.N(), group.K});
@@ -102,7 +103,8 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
       const Tensor du = arena.take(x.dtype(), u.shape());
       const Matrix grad_A(a.grad_A), grad_B(a.grad_B);
       product(kYes, g, kNo, Matrix(u), s, 1.0f, grad_B, grad_B);
-      product(kNo, g, kNo, Matrix(in_dtype(a.B, x.dtype(), arena)), s, 0.0f, Matrix(du), Matrix(du));
+      product(kNo, g, kNo, Matrix(in_dtype(a.B, x.dtype(), arena)), s, 0.0f, Matrix(du),
+              Matrix(du));
       product(kYes, Matrix(du), kNo, Matrix(dropped(x, how, arena)), 1.0f, 1.0f, grad_A, grad_A);
       if (!dx) continue;
       const Tensor A = in_dtype(a.A, x.dtype(), arena);
