@@ -7,6 +7,7 @@
 #include "ops/device_memory.h"
 
 #if QLORA_HAS_CUDA
+#include "ops/cuda/device.h"
 #include "ops/cuda/quantization.h"
 #endif
 
