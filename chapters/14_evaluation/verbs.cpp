@@ -44,6 +44,7 @@ void run_evaluate(const EvaluateOptions& o) {
   }
   const double cap = answer_cap(known);
   std::vector<PeftAdapter> adapters;  // read, and the report's folder made, before minutes of work
+  adapters.reserve(o.model.adapters.size());
   for (const std::string& folder : o.model.adapters) adapters.push_back(read_adapter(folder));
   make_folder(o.report);
   const ModelEvaluation base = evaluate_with_progress("base", model, tokenizer, data, cap, seed);

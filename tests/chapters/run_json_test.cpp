@@ -29,9 +29,10 @@ fs::path built_chapters() {
 
 TEST(RunJson, HasEachClaimOfTheFirstSixChaptersOnceWithAValue) {
   const fs::path file = testing::scratch() / "all.json";
+  const std::string build = "QLORA_BUILD_DIR=" + built_chapters().string();
+  const std::string course = QLORA_SOURCE_DIR "/course";
   const testing::Ended ended =
-      testing::run_process({"env", "QLORA_BUILD_DIR=" + built_chapters().string(),
-                            QLORA_SOURCE_DIR "/course", "run", "1-6", "--json", file.string()},
+      testing::run_process({"env", build, course, "run", "1-6", "--json", file.string()},
                            testing::scratch().string(), 120);
   ASSERT_TRUE(ended.ok()) << ended.output;
 
@@ -39,9 +40,9 @@ TEST(RunJson, HasEachClaimOfTheFirstSixChaptersOnceWithAValue) {
   const Json merged = Json::read(file.string());
   ASSERT_EQ(merged.as_object().size(), 6u);
   for (const auto& [chapter, results] : merged.as_object()) {
-    const Json course = Json::read(QLORA_SOURCE_DIR "/chapters/" + chapter + "/numbers.json");
+    const Json claims = Json::read(QLORA_SOURCE_DIR "/chapters/" + chapter + "/numbers.json");
     std::set<std::string> expected;
-    for (const Json& claim : course.as_array()) {
+    for (const Json& claim : claims.as_array()) {
       expected.insert(claim.at("id").as_string());
     }
     std::set<std::string> found;
