@@ -1,4 +1,5 @@
-// Text to token ids and back. The model file is SentencePiece's.
+// Text to token ids and back: SentencePiece's models, as Llama 2 has them, and byte-level BPE, as
+// Llama 3.
 #pragma once
 
 #include <cstdint>
@@ -11,39 +12,58 @@
 
 namespace qlora {
 
-/// What encode() puts around the ids of a text.
+class TokenizerModel;
+
+/// How a text is encoded.
 struct EncodeOptions {
-  bool add_bos = true;   ///< where the tokenizer has a BOS; transformers' add_special_tokens
-  bool add_eos = false;  ///< where it has an EOS
+  /// What the tokenizer puts before a text, as transformers' add_special_tokens: the BOS of a
+  /// SentencePiece or tiktoken model, of a tokenizer.json what its post_processor says, which for
+  /// some is nothing although they have a BOS.
+  bool add_bos = true;
+  bool add_eos = false;  ///< the EOS behind it, where the tokenizer has one
+  /// Byte-level BPE: "<|eot_id|>" in the text is text too, not the special token; the option of
+  /// that name of transformers. For text by others, which must not end a turn. In a SentencePiece
+  /// model special tokens in the text always are text.
+  bool split_special_tokens = false;
 };
 
 /// A tokenizer: immutable, cheap to copy, usable from several threads.
 class Tokenizer {
  public:
-  /// Loads `tokenizer.model` of a model folder, a SentencePiece BPE model as Llama 2 has it.
+  /// Loads the tokenizer of a model folder: `tokenizer.json` if it is a byte-level BPE, as in Llama
+  /// 3; else `tokenizer.model`, which is a SentencePiece BPE model, as in Llama 2, or the tiktoken
+  /// file of Llama 3. So of Llama 2's folder, which has both, tokenizer.model is used. A byte-level
+  /// tokenizer.json with a part that is not supported is refused, whatever is beside it.
+  ///
+  /// A byte-level BPE takes BOS, EOS and padding from tokenizer_config.json, where it is silent
+  /// from generation_config.json. clean_up_tokenization_spaces is not done, nor is it by
+  /// transformers 5.
   /// @throws BadInput if there is none, or if it is damaged or of a kind that is not supported
   static Tokenizer load(const std::string& model_folder);
 
-  /// The same from the bytes of a model file; `file` is named in error messages.
+  /// The same from the bytes of one file, which is named in error messages: JSON begins with "{", a
+  /// tiktoken file with a line of base64 and a number, all else is taken for SentencePiece.
   static Tokenizer from_bytes(std::string_view bytes, const std::string& file);
 
-  /// The ids of a text. Control pieces ("<s>") in the text are text. Bytes that are not UTF-8
-  /// become U+FFFD.
-  /// @throws BadInput naming the model file, if its pieces do not fit together (none that a trainer
-  ///         wrote)
+  /// The ids of a text. Bytes that are not UTF-8 become U+FFFD. A byte-level vocabulary without
+  /// tokens for some bytes and without an unknown token leaves such bytes out, as the tokenizers
+  /// library does.
+  /// @throws BadInput naming the model file, if its pieces do not fit together or its regular
+  ///         expression takes too many steps (none that a trainer wrote)
   std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
 
   /// encode() of every text, spread over the threads.
   std::vector<std::vector<std::int32_t>> encode_batch(std::span<const std::string> texts,
                                                       EncodeOptions options = {}) const;
 
-  /// The text of ids: bytes of pieces joined, U+2581 as a space, the space of the dummy prefix
-  /// dropped, bytes that are not UTF-8 as U+FFFD.
-  /// @param skip_special  drops control pieces (BOS, EOS), which are else written as "<s>"
+  /// The text of ids: bytes of tokens joined; of SentencePiece pieces U+2581 as a space, the space
+  /// of the dummy prefix dropped. Bytes that are not UTF-8 become U+FFFD: each, or in a byte-level
+  /// BPE each beginning of a character, as the two libraries do.
+  /// @param skip_special  drops special tokens (BOS, EOS), which are else written as "<s>"
   /// @throws std::invalid_argument on an id outside the vocabulary
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
 
-  /// Number of ids, and the special ones among them: nothing where the model has no such piece.
+  /// Number of ids, and the special ones among them: nothing where there is no such token.
   std::int32_t vocab_size() const;
   std::optional<std::int32_t> bos_id() const;
   std::optional<std::int32_t> eos_id() const;
@@ -53,14 +73,15 @@ class Tokenizer {
   /// seen.
   std::int32_t padding() const;
 
-  /// Whether an id is a control piece.
+  /// Whether an id is a special token (SentencePiece: a control piece).
+  /// @throws std::invalid_argument on an id outside the vocabulary
   bool is_special(std::int32_t id) const;
 
  private:
   friend class DecodeStream;
-  struct Model;
-  explicit Tokenizer(std::shared_ptr<const Model> model);
-  std::shared_ptr<const Model> model_;
+  explicit Tokenizer(std::shared_ptr<const TokenizerModel> model);
+  const TokenizerModel& model_for(std::int32_t id) const;
+  std::shared_ptr<const TokenizerModel> model_;
 };
 
 /// Decoding one id at a time, as generation needs it. All parts joined are what decode() gives:
@@ -79,7 +100,7 @@ class DecodeStream {
   Tokenizer tokenizer_;
   bool skip_special_;
   bool at_start_ = true;
-  std::string held_;  // bytes of byte pieces that are not yet whole characters
+  std::string held_;  // bytes that are not yet whole characters
 };
 
 }  // namespace qlora

@@ -30,6 +30,16 @@ bool second_fits(std::uint8_t first, std::uint8_t second) {
   }
 }
 
+// Length of the longest beginning that more bytes could have completed, at least one byte.
+std::size_t beginning(std::string_view bytes) {
+  std::size_t length = 1;
+  while (length < bytes.size() &&
+         first_character(bytes.substr(0, length + 1)).state == Utf8Character::State::unfinished) {
+    ++length;
+  }
+  return length;
+}
+
 }  // namespace
 
 Utf8Character first_character(std::string_view bytes) {
@@ -57,6 +67,25 @@ bool is_utf8(std::string_view bytes) {
     bytes.remove_prefix(c.length);
   }
   return true;
+}
+
+std::string take_text(std::string& held, bool to_the_end, Replacement replacement) {
+  std::string text;
+  std::size_t at = 0;
+  while (at < held.size()) {
+    const std::string_view rest = std::string_view(held).substr(at);
+    const Utf8Character c = first_character(rest);
+    if (c.state == Utf8Character::State::unfinished && !to_the_end) break;
+    if (c.state == Utf8Character::State::whole) {
+      text.append(rest, 0, c.length);
+      at += c.length;
+    } else {
+      text += kReplacementCharacter;
+      at += replacement == Replacement::of_bytes ? 1 : beginning(rest);
+    }
+  }
+  held.erase(0, at);
+  return text;
 }
 
 }  // namespace qlora

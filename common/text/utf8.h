@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace qlora {
@@ -24,5 +25,14 @@ Utf8Character first_character(std::string_view bytes);
 
 /// Whether all bytes are UTF-8.
 bool is_utf8(std::string_view bytes);
+
+/// What one U+FFFD stands for: a byte that no character can begin with or go on with, or as many
+/// bytes as are the beginning of a character (Unicode 15, 3.9, U+FFFD Substitution of Maximal
+/// Subparts; Python and Rust do that).
+enum class Replacement { of_bytes, of_beginnings };
+
+/// Moves what is certain out of `held`: whole characters, and U+FFFD for what is none.
+/// @param to_the_end  an unfinished character is none; else it stays
+std::string take_text(std::string& held, bool to_the_end, Replacement replacement);
 
 }  // namespace qlora

@@ -2,14 +2,12 @@
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
 
-#include <iterator>
-#include <sstream>
-
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "core/random.h"
 #include "support/golden.h"
+#include "text/llama_cpp_vectors.h"
 #include "text/tokenizer.h"
 
 namespace qlora {
@@ -24,34 +22,9 @@ Tokenizer llama2() {
   return Tokenizer::load(assets() + "/tokenizers/llama2");
 }
 
-// llama.cpp's vectors: texts between lines "__ggml_vocab_test__", one line of ids each.
-std::vector<std::string> vector_texts() {
-  const std::string separator = "\n__ggml_vocab_test__\n";
-  std::string all = read_file(assets() + "/tokenizers/vectors/ggml-vocab-llama-spm.gguf.inp");
-  std::vector<std::string> texts;
-  for (std::size_t end; (end = all.find(separator)) != std::string::npos;) {
-    texts.push_back(all.substr(0, end));
-    all.erase(0, end + separator.size());
-  }
-  texts.push_back(all);
-  return texts;
-}
-
 TEST(Llama2Tokenizer, LlamaCppVectors) {
   SKIP_WITHOUT_ASSETS();
-  const Tokenizer t = llama2();
-  std::istringstream expected(
-      read_file(assets() + "/tokenizers/vectors/ggml-vocab-llama-spm.gguf.out"));
-  const auto texts = vector_texts();
-  ASSERT_EQ(texts.size(), 47u);
-  for (const std::string& text : texts) {
-    std::string line;
-    std::getline(expected, line);  // the last text is empty and has no line
-    std::istringstream numbers(line);
-    const Ids ids{std::istream_iterator<std::int32_t>(numbers),
-                  std::istream_iterator<std::int32_t>()};
-    EXPECT_EQ(t.encode(text, kPlain), ids) << text;
-  }
+  testing::expect_llama_cpp_vectors(llama2(), "ggml-vocab-llama-spm.gguf");
 }
 
 TEST(Llama2Tokenizer, KnownAnswersOfLlamaTokenizerJs) {
@@ -169,18 +142,6 @@ TEST(Stories260KTokenizer, PublishedTextAndIds) {
       expected.push_back(static_cast<std::int32_t>(id.as_integer()));
     }
     EXPECT_EQ(t.encode(row.at("prompt").as_string()), expected);
-  }
-}
-
-TEST(Llama3Tokenizer, TiktokenIsRefusedByName) {
-  SKIP_WITHOUT_ASSETS();
-  try {
-    Tokenizer::load(assets() + "/tokenizers/llama3");
-    FAIL() << "loaded";
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("a tiktoken vocabulary (byte-level BPE, as in Llama 3)"),
-              std::string::npos)
-        << e.what();
   }
 }
 

@@ -175,11 +175,23 @@ TEST(DecodeStream, PartsJoinToTheWhole) {
 TEST(TokenizerLoad, NamesWhatIsMissingAndWhatIsSupported) {
   const std::string folder = scratch().string();
   EXPECT_NE(problem_of(folder).find("tokenizer.model: there is no tokenizer"), std::string::npos);
-  write(scratch() / "tokenizer.json", "{}");
-  EXPECT_NE(problem_of(folder).find("tokenizer.json alone is not supported; supported is"),
+  write(scratch() / "tokenizer.json", R"({"model": {"type": "Unigram"}})");
+  EXPECT_NE(problem_of(folder).find(
+                "tokenizer.json: model: a Unigram model is not supported; supported are"),
             std::string::npos);
   write(scratch() / "tokenizer.model", "IQ== 0\nIg== 1\n");
-  EXPECT_NE(problem_of(folder).find("a tiktoken vocabulary"), std::string::npos);
+  EXPECT_NE(problem_of(folder).find("tokenizer.model: byte 0 is no token"), std::string::npos);
+  write(scratch() / "tokenizer.json", "{");
+  EXPECT_NE(problem_of(folder).find("tokenizer.json: line 1, column 1: not valid JSON"),
+            std::string::npos)
+      << problem_of(folder);
+}
+
+// Llama 2's folder has both: its tokenizer.json is no byte-level BPE.
+TEST(TokenizerLoad, TakesTheModelFileWhereTheJsonIsOfAnotherKind) {
+  std::filesystem::copy(kTinyLlama + "/tokenizer.model", scratch());
+  write(scratch() / "tokenizer.json", R"({"model": {"type": "BPE", "byte_fallback": true}})");
+  EXPECT_EQ(Tokenizer::load(scratch().string()).vocab_size(), 2048);
 }
 
 TEST(TokenizerLoad, SentencePieceModelsDoNotLookLikeTiktoken) {

@@ -52,5 +52,42 @@ TEST(Utf8, ABeginningIsUnfinished) {
   EXPECT_TRUE(is_utf8(std::string("a\0b", 3)));
 }
 
+// The table of the Unicode standard, 3.9, "U+FFFD Substitution of Maximal Subparts".
+TEST(Utf8, ReplacesBeginningsOrBytes) {
+  const std::string mark(kReplacementCharacter);
+  const struct {
+    std::string bytes;
+    int beginnings;
+    int bytes_replaced;
+  } rows[] = {{"\xC0\xAF", 2, 2},
+              {"\xE0\x80\xBF", 3, 3},
+              {"\xED\xA0\x80", 3, 3},
+              {"\xE1\x80", 1, 2},
+              {"\xE1\x80\xE2\xF0\x91\x92", 3, 6},
+              {"\xF1\xBF", 1, 2},
+              {"\xF4\x90\x80\x80", 4, 4},
+              {"\xFF", 1, 1}};
+  for (const auto& row : rows) {
+    const auto replaced = [&](int marks) {
+      std::string text;
+      for (int i = 0; i < marks; ++i) text += mark;
+      return text + "A";
+    };
+    std::string held = row.bytes + "A";
+    EXPECT_EQ(take_text(held, true, Replacement::of_beginnings), replaced(row.beginnings));
+    EXPECT_EQ(held, "");
+    held = row.bytes + "A";
+    EXPECT_EQ(take_text(held, true, Replacement::of_bytes), replaced(row.bytes_replaced));
+  }
+}
+
+TEST(Utf8, KeepsWhatIsUnfinished) {
+  std::string held = "a\xF0\x9F\x98";
+  EXPECT_EQ(take_text(held, false, Replacement::of_bytes), "a");
+  EXPECT_EQ(held, "\xF0\x9F\x98");
+  held += "\x80";
+  EXPECT_EQ(take_text(held, false, Replacement::of_bytes), "😀");
+}
+
 }  // namespace
 }  // namespace qlora

@@ -1,0 +1,73 @@
+// Byte pair encoding over bytes: from single bytes to tokens by merging.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace qlora {
+
+/// The vocabulary and the merges, as tokenizer.json and a tiktoken file give them.
+struct BytePairs {
+  /// Two neighbours that become one token; of several the one with the lowest rank comes first.
+  struct Merge {
+    std::int32_t left = 0, right = 0, result = 0, rank = 0;
+  };
+  /// The bytes that an id decodes to; an id is an index.
+  std::vector<std::string> tokens;
+  /// Whether a text can become the token: not if it is an added token.
+  std::vector<bool> in_text;
+  std::vector<Merge> merges;        ///< no pair twice
+  bool ignore_merges = false;       ///< a piece that is a token as a whole is that token
+  bool fuse_unk = false;            ///< neighbouring bytes without a token are one unknown token
+  std::optional<std::int32_t> unk;  ///< for bytes without a token; none: such bytes are left out
+};
+
+/// Merges, as the tokenizers library and tiktoken do.
+class ByteLevelBpe {
+ public:
+  /// @param pairs  ids of the merges lie within the tokens; tokens in_text differ
+  explicit ByteLevelBpe(BytePairs pairs);
+
+  /// What encode() needs besides; made once for many pieces.
+  class Workspace {
+    friend class ByteLevelBpe;
+    // A token of the piece, in a doubly linked list.
+    struct Symbol {
+      std::int32_t id;
+      std::uint32_t previous, next;
+    };
+    // A merge that was possible when it was entered.
+    struct Candidate {
+      std::int32_t rank;
+      std::uint32_t at;
+      BytePairs::Merge merge;
+    };
+    std::vector<Symbol> symbols;
+    std::vector<Candidate> heap;
+  };
+
+  /// Appends the ids of one piece: the neighbours with the lowest rank are merged, the leftmost of
+  /// equals, until no merge is left. Time O(n log n) in the bytes of the piece.
+  /// @throws std::invalid_argument on a piece of 4 GiB and more
+  void encode(std::string_view piece, Workspace& workspace, std::vector<std::int32_t>& ids) const;
+
+  /// The tokens, as they were given.
+  const std::vector<std::string>& tokens() const { return pairs_.tokens; }
+  std::optional<std::int32_t> unk() const { return pairs_.unk; }
+
+ private:
+  void fill_symbols(std::string_view piece, Workspace& w) const;
+  void enter(std::uint32_t at, Workspace& w) const;
+
+  BytePairs pairs_;
+  std::array<std::int32_t, 256> of_byte_{};  // -1: no token
+  std::unordered_map<std::string_view, std::int32_t> ids_;
+  std::unordered_map<std::uint64_t, BytePairs::Merge> merges_;
+};
+
+}  // namespace qlora
