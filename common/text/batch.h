@@ -40,6 +40,7 @@ std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::i
 /// The same for --group-by-length: the permutation is cut into pieces of 50 batches and each is
 /// sorted, longest first (transformers, get_length_grouped_indices); the longest row of all comes
 /// first, so that a run that will not fit fails at once.
+/// @param batch_size  rows of an optimizer step
 std::vector<std::int64_t> length_grouped_order(std::span<const std::int64_t> lengths,
                                                std::int64_t batch_size, std::uint64_t seed,
                                                std::int64_t epoch);
