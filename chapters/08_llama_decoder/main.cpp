@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
   Options& logits = options.verb("logits", "Logits, and the loss, of rows of token ids.");
   add_model_options(logits, l.model);
   add_adapter_option(logits, l.model);
-  logits.add("--ids", l.ids, "JSON with input_ids, attention_mask, labels")
+  logits.add("--ids", l.ids, "JSON with input_ids, attention_mask, position_ids, labels")
       .required()
       .value_name("FILE");
   logits.add("--output", l.output, "safetensors to write").required().value_name("FILE");

@@ -10,10 +10,10 @@ namespace qlora {
 
 /// The command line of `logits`.
 struct LogitsOptions {
-  ModelOptions model;             ///< with its adapters
-  std::string ids;                ///< JSON with input_ids, and perhaps attention_mask and labels
-  std::string output;             ///< a safetensors file
-  std::string json;               ///< where the summary goes
+  ModelOptions model;  ///< with its adapters
+  std::string ids;     ///< JSON with input_ids, and perhaps attention_mask, position_ids and labels
+  std::string output;  ///< a safetensors file
+  std::string json;    ///< where the summary goes
   std::string dtype = "float32";  ///< of the arithmetic; or "float64"
   bool hidden_states = false;     ///< write those of every layer too
 };

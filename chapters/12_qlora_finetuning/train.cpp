@@ -15,6 +15,7 @@
 #include "llama/adapters.h"
 #include "llama/decoder.h"
 #include "text/batch.h"
+#include "text/packing.h"
 
 namespace qlora {
 namespace {
@@ -40,7 +41,18 @@ void write_loss_figure(const std::string& path, const Series& steps, const Json&
   write_svg(path, chart);
 }
 
-// Rows as tokens; says what was cut and what was left out.
+// Puts the examples into packed rows, and says how well they fit.
+void pack_rows(TokenizedDataset& data, std::int64_t max_length) {
+  if (data.examples.empty()) return;
+  const auto examples = static_cast<std::int64_t>(data.examples.size());
+  data.examples = pack(data.examples, max_length);
+  const auto rows = static_cast<std::int64_t>(data.examples.size());
+  fmt::print("packed: {} examples in {} rows of up to {} tokens, {:.1f} % full\n",
+             grouped(examples), grouped(rows), grouped(max_length),
+             100.0 * static_cast<double>(data.tokens) / static_cast<double>(rows * max_length));
+}
+
+// Rows as tokens; says what was cut, what was left out, and what was packed.
 TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
                            const TrainOptions& o) {
   const std::vector<Example> rows = read_dataset(path);
@@ -49,6 +61,7 @@ TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
   fmt::print("{}: {} rows, {} tokens; {} cut to {} tokens, {} left out (no label left)\n", path,
              grouped(data.rows), grouped(data.tokens), grouped(data.cut), o.training.max_length,
              grouped(data.dropped));
+  if (o.training.packing) pack_rows(data, o.training.max_length);
   return data;
 }
 

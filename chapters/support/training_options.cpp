@@ -59,11 +59,13 @@ void add_training_options(Options& verb, TrainingOptions& o) {
   verb.add("--eval-data", o.eval_data, "JSONL for --eval-steps").value_name("FILE");
   verb.add("--output-dir", o.output_dir, "default: a folder in runs/").value_name("DIR");
   verb.add("--max-length", o.max_length, "rows are cut to so many tokens").at_least(2);
+  verb.add("--packing", o.packing, "several examples share a row of --max-length tokens");
+  verb.add("--packing-strategy", o.packing_strategy, "best fit decreasing, no example is cut")
+      .choices({"bfd"});
   verb.add("--resume-from-checkpoint", o.resume_from_checkpoint,
            "a checkpoint folder, or true for the newest in --output-dir");
   add_run_options(verb, o);
   add_lora_options(verb, o);
-  verb.unsupported("--packing", "rows are padded; packing is not supported yet");
   verb.unsupported("--label-smoothing-factor", "labels are not smoothed");
   verb.unsupported("--report-to", "results are written to files only");
   verb.unsupported("--push-to-hub", "nothing is sent anywhere");

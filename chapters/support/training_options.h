@@ -17,6 +17,7 @@ struct TrainingOptions {
   std::string eval_data;               ///< JSONL for evaluations; may be empty
   std::string output_dir;              ///< empty: a folder in runs/
   std::int64_t max_length = 1024;      ///< rows are cut to so many tokens
+  bool packing = false;                ///< examples share rows of max_length tokens
   std::string resume_from_checkpoint;  ///< a folder, or "true" for the newest
 
   /// As they are typed; settle() puts them into the structures above.
@@ -24,6 +25,7 @@ struct TrainingOptions {
   std::string save_strategy = "steps";
   std::string target_modules = "q_proj,v_proj";
   std::string optim = "adamw_torch";
+  std::string packing_strategy = "bfd";
   std::int64_t seed = 42;
   std::optional<double> warmup_ratio;
 };

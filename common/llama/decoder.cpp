@@ -7,11 +7,12 @@ namespace {
 
 PassShape shape_of(const LlamaModel& model, const Batch& batch, const DropoutRun& run) {
   const std::int64_t B = batch.input_ids.dim(0), T = batch.input_ids.dim(1);
-  require(model.rope_cos && model.rope_cos.dim(0) >= T, "the decoder",
-          "rotary tables for every position (reserve_positions)");
-  // Without padding the mask is all ones: then it need not be looked at.
-  const bool padded = batch.tokens < B * T;
-  return {B, T, padded ? batch.attention_mask : Tensor(), run};
+  const Tensor positions = positions_of(batch);
+  for (const std::int32_t p : positions.span<std::int32_t>()) {
+    require(model.rope_cos && p < model.rope_cos.dim(0), "the decoder",
+            "rotary tables for every position (reserve_positions)");
+  }
+  return {B, T, positions, segments_of(batch), run};
 }
 
 Tensor embedded(const LlamaModel& model, const Batch& batch, Arena& arena) {

@@ -24,11 +24,11 @@ LayerActivations layer_forward(const LlamaModel& model, std::size_t layer, const
   ops::rms_norm_forward(x, w.input_layernorm, c.rms_norm_eps, a.h1, a.rstd1);
   a.qkv = take(c.qkv_size());
   ops::linear_forward(w.qkv, a.h1, Tensor(), pass.run, arena, a.qkv, &a.qkv_saved);
-  ops::rope_forward(a.qkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim, pass.T, 0,
-                    model.rope_cos, model.rope_sin);
+  ops::rope_forward(a.qkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim,
+                    pass.positions, model.rope_cos, model.rope_sin);
   a.attention = take(c.attention_size());
   a.lse = arena.take(x.dtype(), {pass.B, c.num_attention_heads, pass.T});
-  ops::attention_forward(attention_shape(c, pass), a.qkv, pass.mask, a.attention, a.lse);
+  ops::attention_forward(attention_shape(c, pass), a.qkv, pass.segments, a.attention, a.lse);
   a.x_middle = take(c.hidden_size);
   ops::linear_forward(w.o, a.attention, x, pass.run, arena, a.x_middle, &a.o_saved);
   a.rstd2 = arena.take(x.dtype(), {rows});
@@ -62,10 +62,10 @@ void layer_backward(const LlamaModel& model, std::size_t layer, const LayerActiv
   const Tensor dattention = like(a.attention);
   ops::linear_backward(w.o, a.attention, a.o_saved, pass.run, dx, arena, dattention);
   const Tensor dqkv = like(a.qkv);
-  ops::attention_backward(attention_shape(c, pass), a.qkv, pass.mask, a.attention, a.lse,
+  ops::attention_backward(attention_shape(c, pass), a.qkv, pass.segments, a.attention, a.lse,
                           dattention, dqkv);
-  ops::rope_backward(dqkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim, pass.T, 0,
-                     model.rope_cos, model.rope_sin);
+  ops::rope_backward(dqkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim,
+                     pass.positions, model.rope_cos, model.rope_sin);
   const Tensor dh1 = need_dx ? like(a.h1) : Tensor();
   ops::linear_backward(w.qkv, a.h1, a.qkv_saved, pass.run, dqkv, arena, dh1);
   if (!need_dx) return;

@@ -9,7 +9,8 @@ namespace qlora {
 struct PassShape {
   std::int64_t B = 0;  ///< rows of the batch
   std::int64_t T = 0;  ///< positions a row
-  Tensor mask;         ///< (B,T) I32, 0 for padding; may be empty
+  Tensor positions;    ///< (B·T) I32, each within its example
+  Tensor segments;     ///< (B,T) I32, the examples of each row, 0 padding; may be empty
   DropoutRun run;      ///< which dropout masks
 };
 

@@ -53,12 +53,15 @@ Tensor decode_step(const LlamaModel& model, std::span<const std::int32_t> ids, K
                gate_up = take(2 * c.intermediate_size), activated = take(c.intermediate_size),
                rstd = arena.take(dtype, {T});
   ops::embedding_forward(model.embed_tokens, Tensor::from<std::int32_t>(ids, {T}), x);
+  const Tensor positions = arena.take(DType::i32, {T});
+  std::iota(positions.data<std::int32_t>(), positions.data<std::int32_t>() + T,
+            static_cast<std::int32_t>(cache.length));
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     const DecoderLayer& w = model.layers[l];
     ops::rms_norm_forward(x, w.input_layernorm, c.rms_norm_eps, h, rstd);
     ops::linear_forward(w.qkv, h, Tensor(), {}, arena, qkv, nullptr);
-    ops::rope_forward(qkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim, T,
-                      cache.length, model.rope_cos, model.rope_sin);
+    ops::rope_forward(qkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim, positions,
+                      model.rope_cos, model.rope_sin);
     append(c, qkv, cache.length, cache.keys[l], cache.values[l]);
     ops::attention_cached(shape, qkv, cache.keys[l], cache.values[l], attention);
     ops::linear_forward(w.o, attention, x, {}, arena, x_middle, nullptr);

@@ -19,10 +19,12 @@ constexpr std::int64_t kBlock = 64;  // queries at a time: only the keys that th
 template <typename T>
 constexpr T kMasked = -std::numeric_limits<T>::infinity();
 
-// One block of queries of one head: rows [first, first + rows). Row i of it sees the keys [0,
-// seen(i)), the last row all keys that there are scores of.
+// One block of queries of one head: rows [first, first + rows). Row i of it sees the keys
+// [from, from + seen(i)), the last row all keys that there are scores of.
 struct QueryBlock {
-  std::int64_t first, rows, keys;
+  std::int64_t first, rows;    // queries
+  std::int64_t from, keys;     // from their segment's first key on
+  const std::int32_t* hidden;  // (keys) 0 where a key is padding; nullptr: none is
   std::int64_t seen(std::int64_t i) const { return keys - rows + 1 + i; }
 };
 
@@ -31,23 +33,48 @@ std::int64_t grain_of(const AttentionShape& s, std::int64_t heads) {
   return s.T * s.S < 32 * 32 ? s.B * heads : 1;
 }
 
-QueryBlock query_block(const AttentionShape& s, std::int64_t first) {
-  const std::int64_t rows = std::min(kBlock, s.T - first);
-  return {first, rows, s.S - s.T + first + rows};
+// Where the segment ends that begins at `begin`, the padding in it and behind it included.
+std::int64_t segment_end(const std::int32_t* segments, std::int64_t begin, std::int64_t T) {
+  std::int32_t segment = 0;
+  for (std::int64_t t = begin; t < T; ++t) {
+    if (segments[t] == 0) continue;
+    if (segment != 0 && segments[t] != segment) return t;
+    segment = segments[t];
+  }
+  return T;
 }
 
-// scores (rows, keys) = q · kᵀ / sqrt(D), -infinity where key_mask hides a key. What lies past the
-// keys that a row sees stays in place: softmax and the gradients put a zero there.
+// The blocks of row b of the batch. None crosses a segment's end, so that no score between two
+// segments is computed: a row costs what its segments would cost one by one.
+std::vector<QueryBlock> blocks_of(const AttentionShape& s, const std::int32_t* segments,
+                                  std::int64_t b) {
+  std::vector<QueryBlock> blocks;
+  const std::int32_t* row = segments == nullptr ? nullptr : segments + b * s.T;
+  for (std::int64_t begin = 0; begin < s.T;) {
+    const std::int64_t end = row == nullptr ? s.T : segment_end(row, begin, s.T);
+    const bool padded = row != nullptr && std::find(row + begin, row + end, 0) != row + end;
+    for (std::int64_t first = begin; first < end; first += kBlock) {
+      const std::int64_t rows = std::min(kBlock, end - first);
+      blocks.push_back(
+          {first, rows, begin, s.S - s.T + first + rows - begin, padded ? row + begin : nullptr});
+    }
+    begin = end;
+  }
+  return blocks;
+}
+
+// scores (rows, keys) = q · kᵀ / sqrt(D), -infinity where a key is padding. What lies past the keys
+// that a row sees stays in place: softmax and the gradients put a zero there.
 template <typename T>
 void scores_of(const AttentionShape& s, const QueryBlock& b, const T* q, std::int64_t ldq,
-               const T* k, std::int64_t ldk, const std::int32_t* mask, T* scores) {
+               const T* k, std::int64_t ldk, T* scores) {
   const T scale = T{1} / std::sqrt(static_cast<T>(s.D));
-  matmul<T>(kNo, kYes, b.rows, b.keys, s.D, scale, q + b.first * ldq, ldq, k, ldk, T{0}, scores,
-            b.keys);
-  if (mask == nullptr) return;
+  matmul<T>(kNo, kYes, b.rows, b.keys, s.D, scale, q + b.first * ldq, ldq, k + b.from * ldk, ldk,
+            T{0}, scores, b.keys);
+  if (b.hidden == nullptr) return;
   for (std::int64_t i = 0; i < b.rows; ++i) {
     for (std::int64_t j = 0; j < b.seen(i); ++j) {
-      if (mask[j] == 0) scores[i * b.keys + j] = kMasked<T>;
+      if (b.hidden[j] == 0) scores[i * b.keys + j] = kMasked<T>;
     }
   }
 }
@@ -78,7 +105,7 @@ T softmax(T* row, std::int64_t seen, std::int64_t keys) {
 
 template <typename T>
 void attention_forward(const AttentionShape& s, Heads<const T> q, Heads<const T> k,
-                       Heads<const T> v, const std::int32_t* key_mask, T* out, T* lse) {
+                       Heads<const T> v, const std::int32_t* segments, T* out, T* lse) {
   const std::int64_t group = s.H / s.K, ld = s.H * s.D;
   parallel_for(s.B * s.H, grain_of(s, s.H), [&](std::int64_t begin, std::int64_t end) {
     std::vector<T> scores(static_cast<std::size_t>(std::min(kBlock, s.T) * s.S));
@@ -87,16 +114,15 @@ void attention_forward(const AttentionShape& s, Heads<const T> q, Heads<const T>
       const T* qh = q.data + b * q.batch + h * s.D;
       const T* kh = k.data + b * k.batch + kv * s.D;
       const T* vh = v.data + b * v.batch + kv * s.D;
-      const std::int32_t* mask = key_mask == nullptr ? nullptr : key_mask + b * s.S;
-      for (std::int64_t first = 0; first < s.T; first += kBlock) {
-        const QueryBlock block = query_block(s, first);
-        scores_of(s, block, qh, q.row, kh, k.row, mask, scores.data());
+      for (const QueryBlock& block : blocks_of(s, segments, b)) {
+        scores_of(s, block, qh, q.row, kh, k.row, scores.data());
         for (std::int64_t t = 0; t < block.rows; ++t) {
-          lse[(b * s.H + h) * s.T + first + t] =
+          lse[(b * s.H + h) * s.T + block.first + t] =
               softmax(scores.data() + t * block.keys, block.seen(t), block.keys);
         }
-        matmul<T>(kNo, kNo, block.rows, s.D, block.keys, T{1}, scores.data(), block.keys, vh, v.row,
-                  T{0}, out + (b * s.T + first) * ld + h * s.D, ld);
+        matmul<T>(kNo, kNo, block.rows, s.D, block.keys, T{1}, scores.data(), block.keys,
+                  vh + block.from * v.row, v.row, T{0},
+                  out + (b * s.T + block.first) * ld + h * s.D, ld);
       }
     }
   });
@@ -137,7 +163,7 @@ void score_gradient(const AttentionShape& s, const QueryBlock& block, const T* P
 
 template <typename T>
 void attention_backward(const AttentionShape& s, Heads<const T> q, Heads<const T> k,
-                        Heads<const T> v, const std::int32_t* key_mask, const T* out, const T* lse,
+                        Heads<const T> v, const std::int32_t* segments, const T* out, const T* lse,
                         const T* dout, Heads<T> dq, Heads<T> dk, Heads<T> dv) {
   const std::int64_t group = s.H / s.K, ld = s.H * s.D;
   // A key-value head belongs to one thread: dk and dv are summed over its query heads in order.
@@ -154,24 +180,26 @@ void attention_backward(const AttentionShape& s, Heads<const T> q, Heads<const T
         std::fill_n(dkh + t * dk.row, s.D, T{0});
         std::fill_n(dvh + t * dv.row, s.D, T{0});
       }
-      const std::int32_t* mask = key_mask == nullptr ? nullptr : key_mask + b * s.S;
+      const std::vector<QueryBlock> blocks = blocks_of(s, segments, b);
       for (std::int64_t h = kv * group; h < (kv + 1) * group; ++h) {
         const T* qh = q.data + b * q.batch + h * s.D;
         T* dqh = dq.data + b * dq.batch + h * s.D;
-        for (std::int64_t first = 0; first < s.T; first += kBlock) {
-          const QueryBlock block = query_block(s, first);
-          const std::int64_t rows = block.rows, keys = block.keys;
+        for (const QueryBlock& block : blocks) {
+          const std::int64_t first = block.first, rows = block.rows;
+          const std::int64_t from = block.from, keys = block.keys;
           const T* o = out + (b * s.T + first) * ld + h * s.D;
           const T* go = dout + (b * s.T + first) * ld + h * s.D;
-          scores_of(s, block, qh, q.row, kh, k.row, mask, P.data());
+          scores_of(s, block, qh, q.row, kh, k.row, P.data());
           probabilities(block, lse + (b * s.H + h) * s.T + first, P.data());
-          matmul<T>(kYes, kNo, keys, s.D, rows, T{1}, P.data(), keys, go, ld, T{1}, dvh, dv.row);
-          matmul<T>(kNo, kYes, rows, keys, s.D, T{1}, go, ld, vh, v.row, T{0}, dP.data(), keys);
+          matmul<T>(kYes, kNo, keys, s.D, rows, T{1}, P.data(), keys, go, ld, T{1},
+                    dvh + from * dv.row, dv.row);
+          matmul<T>(kNo, kYes, rows, keys, s.D, T{1}, go, ld, vh + from * v.row, v.row, T{0},
+                    dP.data(), keys);
           score_gradient(s, block, P.data(), o, go, ld, dP.data());
-          matmul<T>(kNo, kNo, rows, s.D, keys, T{1}, dP.data(), keys, kh, k.row, T{0},
-                    dqh + first * dq.row, dq.row);
+          matmul<T>(kNo, kNo, rows, s.D, keys, T{1}, dP.data(), keys, kh + from * k.row, k.row,
+                    T{0}, dqh + first * dq.row, dq.row);
           matmul<T>(kYes, kNo, keys, s.D, rows, T{1}, dP.data(), keys, qh + first * q.row, q.row,
-                    T{1}, dkh, dk.row);
+                    T{1}, dkh + from * dk.row, dk.row);
         }
       }
     }

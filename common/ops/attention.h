@@ -27,15 +27,16 @@ struct Heads {
   std::int64_t batch = 0;  ///< elements from one row of the batch to the next
 };
 
-/// See ops::attention_forward. out (B·T, H·D); lse (B,H,T); key_mask (B,S) or nullptr.
+/// See ops::attention_forward. out (B·T, H·D); lse (B,H,T); segments (B,T) or nullptr, and only
+/// where S is T.
 template <typename T>
 void attention_forward(const AttentionShape& s, Heads<const T> q, Heads<const T> k,
-                       Heads<const T> v, const std::int32_t* key_mask, T* out, T* lse);
+                       Heads<const T> v, const std::int32_t* segments, T* out, T* lse);
 
 /// See ops::attention_backward. dq, dk and dv are overwritten.
 template <typename T>
 void attention_backward(const AttentionShape& s, Heads<const T> q, Heads<const T> k,
-                        Heads<const T> v, const std::int32_t* key_mask, const T* out, const T* lse,
+                        Heads<const T> v, const std::int32_t* segments, const T* out, const T* lse,
                         const T* dout, Heads<T> dq, Heads<T> dk, Heads<T> dv);
 
 }  // namespace cpu

@@ -17,10 +17,6 @@ T* optional_data(const Tensor& t) {
   return t ? t.data<T>() : nullptr;
 }
 
-const std::int32_t* mask_data(const Tensor& mask) {
-  return optional_data<std::int32_t>(mask);
-}
-
 // q, k and v as columns of one stacked tensor.
 template <typename T, typename Element>
 struct Stacked {
@@ -37,6 +33,11 @@ struct Stacked {
 void check(const AttentionShape& s, const Tensor& qkv, const char* op) {
   require(s.K > 0 && s.H % s.K == 0, op, "query heads that are a multiple of the key-value heads");
   require(qkv.shape() == Shape{s.B * s.T, (s.H + 2 * s.K) * s.D}, op, "qkv of (B·T, (H+2K)·D)");
+}
+
+void check_segments(const AttentionShape& s, const Tensor& segments, const char* op) {
+  require(s.S == s.T, op, "as many keys as queries");
+  require(!segments || segments.shape() == Shape{s.B, s.T}, op, "segments of (B,T)");
 }
 
 void check_rows(const Tensor& a, const Tensor& b, const char* op) {
@@ -93,52 +94,58 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, 
 
 namespace {
 
-void rotate(const char* op, const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T_,
-            std::int64_t first_position, const Tensor& cos, const Tensor& sin, int sign) {
+void rotate(const char* op, const Tensor& x, std::int64_t heads, std::int64_t D,
+            const Tensor& positions, const Tensor& cos, const Tensor& sin, int sign) {
   require(heads * D <= x.dim(1) && D % 2 == 0, op, "an even head size and heads within a row");
-  require(cos.dim(1) == D / 2 && cos.dim(0) >= first_position + T_, op,
-          "a table that covers every position");
-  QLORA_ON_GPU(x, rope(x, heads, D, T_, first_position, cos, sin, static_cast<float>(sign)));
+  require(positions.numel() == x.dim(0), op, "a position for every row");
+  require(cos && cos.dim(1) == D / 2 && sin.shape() == cos.shape(), op, "tables of (P, D/2)");
+  QLORA_ON_GPU(x, rope(x, heads, D, positions, cos, sin, static_cast<float>(sign)));
   on_device(x, op, [&]<typename T>(T) {
-    cpu::rope<T>(x.dim(0), x.dim(1), heads, D, T_, first_position, cos.data<float>(),
+    for (const std::int32_t p : positions.span<std::int32_t>()) {
+      require(p >= 0 && p < cos.dim(0), op, "a table that covers every position");
+    }
+    cpu::rope<T>(x.dim(0), x.dim(1), heads, D, positions.data<std::int32_t>(), cos.data<float>(),
                  sin.data<float>(), static_cast<T>(sign), x.data<T>());
   });
 }
 
 }  // namespace
 
-void rope_forward(const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T,
-                  std::int64_t first_position, const Tensor& cos, const Tensor& sin) {
-  rotate("rope_forward", x, heads, D, T, first_position, cos, sin, 1);
+void rope_forward(const Tensor& x, std::int64_t heads, std::int64_t D, const Tensor& positions,
+                  const Tensor& cos, const Tensor& sin) {
+  rotate("rope_forward", x, heads, D, positions, cos, sin, 1);
 }
 
-void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, std::int64_t T,
-                   std::int64_t first_position, const Tensor& cos, const Tensor& sin) {
-  rotate("rope_backward", dx, heads, D, T, first_position, cos, sin, -1);
+void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, const Tensor& positions,
+                   const Tensor& cos, const Tensor& sin) {
+  rotate("rope_backward", dx, heads, D, positions, cos, sin, -1);
 }
 
-void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor& key_mask,
+void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
                        const Tensor& out, const Tensor& lse) {
   constexpr const char* op = "attention_forward";
   check(s, qkv, op);
+  check_segments(s, segments, op);
   on_device(qkv, op, [&]<typename T>(T) {
     const Stacked<T, const T> in(s, qkv);
-    cpu::attention_forward<T>(s, in.q, in.k, in.v, mask_data(key_mask), out.data<T>(),
-                              lse.data<T>());
+    cpu::attention_forward<T>(s, in.q, in.k, in.v, optional_data<std::int32_t>(segments),
+                              out.data<T>(), lse.data<T>());
   });
 }
 
-void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor& key_mask,
+void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
                         const Tensor& out, const Tensor& lse, const Tensor& dout,
                         const Tensor& dqkv) {
   constexpr const char* op = "attention_backward";
   check(s, qkv, op);
+  check_segments(s, segments, op);
   check_rows(qkv, dqkv, op);
   on_device(qkv, op, [&]<typename T>(T) {
     const Stacked<T, const T> in(s, qkv);
     const Stacked<T, T> gradient(s, dqkv);
-    cpu::attention_backward<T>(s, in.q, in.k, in.v, mask_data(key_mask), out.data<T>(),
-                               lse.data<T>(), dout.data<T>(), gradient.q, gradient.k, gradient.v);
+    cpu::attention_backward<T>(s, in.q, in.k, in.v, optional_data<std::int32_t>(segments),
+                               out.data<T>(), lse.data<T>(), dout.data<T>(), gradient.q, gradient.k,
+                               gradient.v);
   });
 }
 

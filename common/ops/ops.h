@@ -36,26 +36,31 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, 
                        const Tensor& dx, const Tensor& dweight);
 
 /// Rotates the first `heads` heads of every row of x (rows, ld) in place. Row i stands at position
-/// first_position + i mod T; the pair (j, j + D/2) turns by the angle whose cosine and sine are
-/// cos, sin (positions, D/2) F32. Su et al. 2021; transformers: apply_rotary_pos_emb (rotate_half).
-void rope_forward(const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T,
-                  std::int64_t first_position, const Tensor& cos, const Tensor& sin);
+/// positions[i] (rows) I32; the pair (j, j + D/2) turns by the angle whose cosine and sine are
+/// cos, sin (P, D/2) F32, positions below P. Su et al. 2021; transformers: apply_rotary_pos_emb
+/// (rotate_half).
+void rope_forward(const Tensor& x, std::int64_t heads, std::int64_t D, const Tensor& positions,
+                  const Tensor& cos, const Tensor& sin);
 
 /// The gradient of rope_forward: the rotation backwards, in place.
-void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, std::int64_t T,
-                   std::int64_t first_position, const Tensor& cos, const Tensor& sin);
+void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, const Tensor& positions,
+                   const Tensor& cos, const Tensor& sin);
 
 /// Causal attention of the stacked projections qkv (B·T, (H+2K)·D), q then k then v:
 /// out (B·T, H·D) = softmax(q · kᵀ / sqrt D + mask) · v, head h reading key-value head h / (H/K).
-/// key_mask (B,T) I32, 0 for padding, may be empty. lse (B,H,T) = log Σ exp of each query's scores,
-/// which the backward pass needs; a query that sees no key gives zeros. The T×T matrix is never
-/// stored whole.
-void attention_forward(const AttentionShape& shape, const Tensor& qkv, const Tensor& key_mask,
+/// segments (B,T) I32 say which examples share a row: a query sees the keys of its own segment, up
+/// to its own position. 0 is padding, which no query sees; another number stands for one example,
+/// whose tokens follow each other, but for padding. A row of zeros and ones is one example with
+/// padding; empty: every row is one example without. What a query gets that is padding itself means
+/// nothing (here it sees the example that it stands in or behind). lse (B,H,T) = log Σ exp of each
+/// query's scores, which the backward pass needs; a query that sees no key gives zeros. The T×T
+/// matrix is never stored whole, and no score between two examples is computed.
+void attention_forward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
                        const Tensor& out, const Tensor& lse);
 
 /// dqkv (B·T, (H+2K)·D) from dout (B·T, H·D); overwritten. The probabilities are computed again
 /// from lse (Dao 2023, FlashAttention-2, algorithm 2).
-void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Tensor& key_mask,
+void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
                         const Tensor& out, const Tensor& lse, const Tensor& dout,
                         const Tensor& dqkv);
 

@@ -5,12 +5,12 @@
 namespace qlora::cpu {
 
 template <typename T>
-void rope(std::int64_t rows, std::int64_t ld, std::int64_t heads, std::int64_t D, std::int64_t T_,
-          std::int64_t first_position, const float* cos, const float* sin, T sign, T* x) {
+void rope(std::int64_t rows, std::int64_t ld, std::int64_t heads, std::int64_t D,
+          const std::int32_t* positions, const float* cos, const float* sin, T sign, T* x) {
   const std::int64_t half = D / 2;
   parallel_for(rows, 16, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t position = first_position + i % T_;
+      const std::int64_t position = positions[i];
       const float* c = cos + position * half;
       const float* s = sin + position * half;
       for (std::int64_t h = 0; h < heads; ++h) {
@@ -28,9 +28,9 @@ void rope(std::int64_t rows, std::int64_t ld, std::int64_t heads, std::int64_t D
   });
 }
 
-template void rope<float>(std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
-                          std::int64_t, const float*, const float*, float, float*);
-template void rope<double>(std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
-                           std::int64_t, const float*, const float*, double, double*);
+template void rope<float>(std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                          const std::int32_t*, const float*, const float*, float, float*);
+template void rope<double>(std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                           const std::int32_t*, const float*, const float*, double, double*);
 
 }  // namespace qlora::cpu

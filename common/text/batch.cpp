@@ -1,6 +1,7 @@
 #include "text/batch.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "core/error.h"
@@ -51,6 +52,16 @@ class IdsReader {
       batch.attention_mask = Tensor::empty(DType::i32, shape_);
       std::ranges::fill(batch.attention_mask.span<std::int32_t>(), 1);
     }
+    if (const Json* positions = root.find("position_ids")) {
+      std::int64_t read = 0, before = 0;
+      const auto follows = [&](std::int64_t p) {
+        const bool one_more = read++ % shape_[1] != 0 && p == before + 1;
+        before = p;
+        return p == 0 || one_more;
+      };
+      batch.position_ids =
+          matrix(*positions, "position_ids", "0 or one more than before it", follows);
+    }
     if (const Json* labels = root.find("labels")) {
       batch.labels = matrix(*labels, "labels", ids_are + " or -100", [&](std::int64_t label) {
         return label == kIgnoredLabel || is_id(label);
@@ -94,15 +105,58 @@ class IdsReader {
   Shape shape_;
 };
 
+// The positions of a row among packed ones, which may itself be of one example.
+void put_positions(const TokenizedExample& row, std::int32_t* out) {
+  if (row.position_ids.empty()) {
+    std::iota(out, out + row.input_ids.size(), 0);
+  } else {
+    require(row.position_ids.size() == row.input_ids.size(), "collate", "a position for every id");
+    std::ranges::copy(row.position_ids, out);
+  }
+}
+
 }  // namespace
+
+Tensor positions_of(const Batch& batch) {
+  const std::int64_t n = batch.input_ids.numel(), T = batch.input_ids.dim(1);
+  if (batch.position_ids) return batch.position_ids.reshape({n});
+  Tensor positions = Tensor::empty(DType::i32, {n});
+  for (std::int64_t i = 0; i < n; ++i) {
+    positions.data<std::int32_t>()[i] = static_cast<std::int32_t>(i % T);
+  }
+  return positions;
+}
+
+Tensor segments_of(const Batch& batch) {
+  if (!batch.position_ids) {
+    // Without padding the mask is all ones: then it need not be looked at.
+    return batch.tokens < batch.input_ids.numel() ? batch.attention_mask : Tensor();
+  }
+  const std::int64_t T = batch.input_ids.dim(1);
+  Tensor segments = Tensor::zeros(DType::i32, batch.input_ids.shape());
+  const std::int32_t* position = batch.position_ids.data<std::int32_t>();
+  const std::int32_t* mask =
+      batch.attention_mask ? batch.attention_mask.data<std::int32_t>() : nullptr;
+  std::int32_t segment = 0;
+  for (std::int64_t i = 0; i < segments.numel(); ++i) {
+    if (i % T == 0) segment = 0;
+    if (mask != nullptr && mask[i] == 0) continue;
+    if (segment == 0 || position[i] == 0) ++segment;
+    segments.data<std::int32_t>()[i] = segment;
+  }
+  return segments;
+}
 
 Batch collate(std::span<const TokenizedExample> examples, std::span<const std::int64_t> rows,
               std::int32_t pad_id) {
   require(!rows.empty(), "collate", "at least one row");
   std::size_t T = 0;
+  bool packed = false;
   for (const std::int64_t row : rows) {
     require(row >= 0 && std::cmp_less(row, examples.size()), "collate", "rows of the data set");
-    T = std::max(T, examples[static_cast<std::size_t>(row)].input_ids.size());
+    const TokenizedExample& example = examples[static_cast<std::size_t>(row)];
+    T = std::max(T, example.input_ids.size());
+    packed = packed || !example.position_ids.empty();
   }
   const Shape shape = {static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(T)};
   Batch batch;
@@ -111,12 +165,14 @@ Batch collate(std::span<const TokenizedExample> examples, std::span<const std::i
   batch.labels = Tensor::empty(DType::i32, shape);
   std::ranges::fill(batch.input_ids.span<std::int32_t>(), pad_id);
   std::ranges::fill(batch.labels.span<std::int32_t>(), kIgnoredLabel);
+  if (packed) batch.position_ids = Tensor::zeros(DType::i32, shape);
   for (std::size_t b = 0; b < rows.size(); ++b) {
     const TokenizedExample& example = examples[static_cast<std::size_t>(rows[b])];
     require(example.labels.size() == example.input_ids.size(), "collate", "a label for every id");
     std::ranges::copy(example.input_ids, batch.input_ids.data<std::int32_t>() + b * T);
     std::ranges::copy(example.labels, batch.labels.data<std::int32_t>() + b * T);
     std::fill_n(batch.attention_mask.data<std::int32_t>() + b * T, example.input_ids.size(), 1);
+    if (packed) put_positions(example, batch.position_ids.data<std::int32_t>() + b * T);
   }
   count(batch);
   return batch;

@@ -14,10 +14,12 @@ namespace qlora {
 /// The label of a position that is not trained on (torch's ignore_index).
 inline constexpr std::int32_t kIgnoredLabel = -100;
 
-/// input_ids and labels are of one length; the loss shifts them.
+/// input_ids and labels are of one length; the loss shifts them. A packed row (text/packing.h) is
+/// one too, of several rows of the data, and has position_ids.
 struct TokenizedExample {
-  std::vector<std::int32_t> input_ids;  ///< BOS first, EOS last
-  std::vector<std::int32_t> labels;     ///< input_ids, or kIgnoredLabel
+  std::vector<std::int32_t> input_ids;          ///< BOS first, EOS last
+  std::vector<std::int32_t> labels;             ///< input_ids, or kIgnoredLabel
+  std::vector<std::int32_t> position_ids = {};  ///< from 0 in each of several; empty: one alone
 };
 
 /// What became of the rows of a data set.

@@ -33,8 +33,10 @@ std::vector<std::vector<std::int64_t>> StepPlan::micro_batches(std::int64_t step
   const std::int64_t size = arguments_.per_device_train_batch_size;
   const auto rows = static_cast<std::int64_t>(lengths_.size());
   if (epoch != epoch_) {
+    // transformers: LengthGroupedSampler(train_batch_size * gradient_accumulation_steps, …)
     order_ = arguments_.group_by_length
-                 ? length_grouped_order(lengths_, size, arguments_.seed, epoch)
+                 ? length_grouped_order(lengths_, size * arguments_.gradient_accumulation_steps,
+                                        arguments_.seed, epoch)
                  : epoch_order(rows, arguments_.seed, epoch);
     epoch_ = epoch;
   }

@@ -25,10 +25,21 @@ double rounded(double x) {
   return std::round(x * 1e4) / 1e4;
 }
 
-std::int64_t longest(std::span<const TokenizedExample> examples) {
-  std::size_t length = 0;
-  for (const TokenizedExample& e : examples) length = std::max(length, e.input_ids.size());
-  return static_cast<std::int64_t>(length);
+// Positions that the rows need tables for: of a packed row, as many as its longest example has.
+std::int64_t positions_in(std::span<const TokenizedExample> rows) {
+  std::int64_t positions = 0;
+  for (const TokenizedExample& row : rows) {
+    const auto tokens = static_cast<std::int64_t>(row.input_ids.size());
+    const bool packed = !row.position_ids.empty();
+    positions = std::max(positions, packed ? std::ranges::max(row.position_ids) + 1 : tokens);
+  }
+  return positions;
+}
+
+std::int64_t tokens_in(std::span<const TokenizedExample> rows) {
+  std::int64_t tokens = 0;
+  for (const auto& row : rows) tokens += static_cast<std::int64_t>(row.input_ids.size());
+  return tokens;
 }
 
 [[noreturn]] void not_finite(double loss, std::int64_t step, std::span<const std::int64_t> rows) {
@@ -36,7 +47,8 @@ std::int64_t longest(std::span<const TokenizedExample> examples) {
   for (std::int64_t r : rows) list += (list.empty() ? "" : ", ") + std::to_string(r);
   throw Error(ExitCode::check_failed,
               "the loss became " + std::to_string(loss) + " at step " + std::to_string(step) +
-                  " (rows " + list + " of the data, counted from 0); the last checkpoint is kept");
+                  " (rows " + list +
+                  " of those trained on, counted from 0); the last checkpoint is kept");
 }
 
 // A run in progress.
@@ -47,7 +59,7 @@ class Run {
         events_(events),
         plan_(task.train, task.arguments),
         optimizer_(task.parameters, task.arguments) {
-    task_.model.reserve_positions(std::max(longest(task.train), longest(task.eval)));
+    task_.model.reserve_positions(std::max(positions_in(task.train), positions_in(task.eval)));
     state_.max_steps = plan_.total_steps();
     state_.train_batch_size = task.arguments.per_device_train_batch_size;
     state_.num_train_epochs = static_cast<std::int64_t>(std::ceil(
@@ -55,6 +67,8 @@ class Run {
     state_.logging_steps = task.arguments.logging_steps;
     state_.eval_steps = task.arguments.eval_steps;
     state_.save_steps = task.arguments.save_steps;
+    state_.train_rows = static_cast<std::int64_t>(task.train.size());
+    state_.train_tokens = tokens_in(task.train);
   }
 
   void resume(const std::string& folder) {

@@ -120,6 +120,8 @@ void save_checkpoint(const std::string& folder, const TrainingArguments& argumen
     resume["loss_since_log"] = state.loss_since_log;
     resume["steps_since_log"] = state.steps_since_log;
     resume["train_seconds"] = state.train_seconds;
+    resume["train_rows"] = state.train_rows;
+    resume["train_tokens"] = state.train_tokens;
     resume["settings"] = fingerprint(arguments);
     write_atomically((inside / "resume.json").string(), resume.dump(2) + "\n");
     write_atomically((inside / "trainer_state.json").string(), to_json(state).dump(2, true) + "\n");
@@ -140,6 +142,13 @@ void load_checkpoint(const std::string& folder, const TrainingArguments& argumen
   for (const auto& [name, value] : ours.as_object()) {
     const Json& theirs = resume.at("settings").at(name);
     if (theirs.dump() != value.dump()) theirs.reject(value.dump() + ", as this run has it");
+  }
+  for (const auto& [name, ours_has] :
+       {std::pair("train_rows", state.train_rows), std::pair("train_tokens", state.train_tokens)}) {
+    if (resume.at(name).as_integer() != ours_has) {
+      resume.at(name).reject(std::to_string(ours_has) +
+                             ", as this run has with its data, --max-length and --packing");
+    }
   }
   if (saved.at("max_steps").as_integer() != state.max_steps) {
     saved.at("max_steps").reject(std::to_string(state.max_steps) + " steps, as this run has");

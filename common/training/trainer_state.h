@@ -37,6 +37,8 @@ struct TrainerState {
   double loss_since_log = 0.0;       ///< of the steps since the last log entry
   std::int64_t steps_since_log = 0;  ///< what that sum is divided by
   double train_seconds = 0.0;        ///< of all parts of the run
+  std::int64_t train_rows = 0;       ///< of the training data, packed rows where they are packed
+  std::int64_t train_tokens = 0;     ///< in all of them
 };
 
 /// trainer_state.json: sorted keys, as transformers writes it.
@@ -55,7 +57,7 @@ void save_checkpoint(const std::string& folder, const TrainingArguments& argumen
                      const std::function<void(const std::string&)>& save_model);
 
 /// Reads it back into the optimizer's parameters and moments, and the state.
-/// @throws BadInput where files, names, shapes or settings do not fit this run
+/// @throws BadInput where files, names, shapes, settings or the data's size do not fit this run
 void load_checkpoint(const std::string& folder, const TrainingArguments& arguments,
                      AdamW& optimizer, TrainerState& state);
 

@@ -87,7 +87,8 @@ count 2 'one of --model DIR' --r 8
 # options and the machine
 expect 2 'learning-rat' train --learning-rat 1
 expect 2 'lr-scheduler-type' train --lr-scheduler-type sideways
-expect 2 'packing' train --packing
+expect 2 'packing' train --packing maybe
+expect 2 'packing-strategy.*wrapped.*bfd' train --packing --packing-strategy wrapped
 echo '{"learning_rat": 1}' >"$work/config.json"
 expect 2 'learning_rat' train --config "$work/config.json"
 expect 4 'cuda' "$bin/ch08_llama_decoder" logits --model "$model" --device cuda \

@@ -34,6 +34,15 @@ Tables tables(std::int64_t positions, std::int64_t half) {
   return t;
 }
 
+// Every row of the batch begins at first_position.
+Tensor positions_of(std::int64_t B, std::int64_t T, std::int64_t first_position) {
+  Tensor positions = Tensor::empty(DType::i32, {B * T});
+  for (std::int64_t i = 0; i < B * T; ++i) {
+    positions.data<std::int32_t>()[i] = static_cast<std::int32_t>(first_position + i % T);
+  }
+  return positions;
+}
+
 // a cos − b sin: both sides round two products and a sum, each below |a| + |b|: 4 u of that between
 // them; then there is the format's rounding.
 TEST(CudaRope, BothWaysAreTheirTwins) {
@@ -41,15 +50,16 @@ TEST(CudaRope, BothWaysAreTheirTwins) {
   for (const DType dtype : kDeviceTypes) {
     for (const auto [B, T, heads, others, D, first_position] : kSizes) {
       const Tensor x = random_tensor(dtype, {B * T, (heads + others) * D}, 1);
+      const Tensor positions = positions_of(B, T, first_position);
       const Tables t = tables(first_position + T, D / 2);
       for (const auto op : {ops::rope_forward, ops::rope_backward}) {
         const Tensor theirs = widened(x);
-        op(theirs, heads, D, T, first_position, t.cos, t.sin);
+        op(theirs, heads, D, positions, t.cos, t.sin);
         const double absolute = 4 * 0x1p-24 * 2 * largest(widened(x)) + smallest_rounding(dtype);
         Tensor first;
         for (int run = 0; run < 3; ++run) {
           const Tensor ours = ops::on(Device::cuda, x.clone());
-          op(ours, heads, D, T, first_position, to_gpu(t.cos), to_gpu(t.sin));
+          op(ours, heads, D, to_gpu(positions), to_gpu(t.cos), to_gpu(t.sin));
           EXPECT_TRUE(near_twin(ours, theirs, 1.01 * unit_roundoff(dtype), absolute))
               << python_name(dtype) << " " << B << " x " << T << ", " << heads << " heads of " << D;
           if (run > 0) {

@@ -42,6 +42,18 @@ Batch small_batch() {
   return b;
 }
 
+// The same examples in one row, before some padding.
+Batch packed_batch() {
+  Batch b;
+  b.input_ids = ints({1, 5, 2, 0, 6, 3, 3, 4, 0}, {1, 9});
+  b.attention_mask = ints({1, 1, 1, 1, 1, 1, 1, 1, 0}, {1, 9});
+  b.position_ids = ints({0, 1, 2, 3, 4, 0, 1, 2, 0}, {1, 9});
+  b.labels = ints({-100, 5, -100, 0, 6, -100, 3, 4, -100}, {1, 9});
+  b.tokens = 8;
+  b.supervised = 5;
+  return b;
+}
+
 // Random weights of order one, so that no gradient is tiny.
 LlamaModel small_model(bool tied) {
   LlamaModel model = with_arithmetic(random_model(small_config(tied), 3), DType::f64);
@@ -73,10 +85,12 @@ std::vector<Parameter> with_lora(LlamaModel& model, double dropout) {
   return parameters;
 }
 
-TEST(DecoderGradients, OfEveryAdapterWithDropout) {
+class AdapterGradients : public ::testing::TestWithParam<bool> {};
+
+TEST_P(AdapterGradients, OfEveryAdapterWithDropout) {
   LlamaModel model = small_model(true);
   const auto parameters = with_lora(model, 0.25);
-  const Batch batch = small_batch();
+  const Batch batch = GetParam() ? packed_batch() : small_batch();
   Arena arena;
   const TrainingPass pass{{true, 4, 9}, false, 0.3};
   loss_backward(model, batch, pass, arena);
@@ -96,6 +110,8 @@ TEST(DecoderGradients, OfEveryAdapterWithDropout) {
     EXPECT_TRUE(matches_finite_differences(f, p.value, p.grad)) << p.name;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(PackedOrNot, AdapterGradients, ::testing::Bool());
 
 TEST(DecoderGradients, OfEveryWeightInFullTraining) {
   for (const bool tied : {true, false}) {

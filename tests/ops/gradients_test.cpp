@@ -48,13 +48,15 @@ TEST(Gradients, Rope) {
   const Tensor x = normal_tensor({B * T, columns}, 1), w = normal_tensor({B * T, columns}, 2);
   const Tensor cos = normal_tensor({T + 4, D / 2}, 3).to(DType::f32);
   const Tensor sin = normal_tensor({T + 4, D / 2}, 4).to(DType::f32);
+  const std::vector<std::int32_t> at{4, 5, 6, 0, 1, 0};  // a cached row, and a packed one
+  const Tensor positions = Tensor::from<std::int32_t>(at, {B * T});
   const auto f = [&] {
     const Tensor y = x.clone();
-    ops::rope_forward(y, heads, D, T, 4, cos, sin);
+    ops::rope_forward(y, heads, D, positions, cos, sin);
     return weighted_sum(y, w);
   };
   const Tensor dx = w.clone();
-  ops::rope_backward(dx, heads, D, T, 4, cos, sin);
+  ops::rope_backward(dx, heads, D, positions, cos, sin);
   EXPECT_TRUE(matches_finite_differences(f, x, dx));
 }
 

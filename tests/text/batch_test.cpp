@@ -93,10 +93,18 @@ TEST(ReadIds, ReadsAllThree) {
   EXPECT_THROW(read_ids((testing::scratch() / "none.json").string(), 5), BadInput);
 }
 
+TEST(ReadIds, PositionIdsSayThatRowsArePacked) {
+  const Batch batch = parse_ids(
+      R"({"input_ids": [[1, 2, 3], [4, 1, 1]], "position_ids": [[0, 1, 0], [0, 1, 2]]})", 5, "f");
+  EXPECT_EQ(values(batch.position_ids), (Ids{0, 1, 0, 0, 1, 2}));
+  EXPECT_EQ(values(segments_of(batch)), (Ids{1, 1, 2, 1, 1, 1}));
+}
+
 TEST(ReadIds, MaskAndLabelsAreOptional) {
   const Batch batch = parse_ids(R"({"input_ids": [[1, 2]]})", 5, "f");
   EXPECT_EQ(values(batch.attention_mask), (Ids{1, 1}));
   EXPECT_FALSE(batch.labels);
+  EXPECT_FALSE(batch.position_ids);
   EXPECT_EQ(batch.supervised, 0);
 }
 
@@ -123,6 +131,11 @@ TEST(ReadIds, AnythingElseIsBadInput) {
       {R"({"input_ids": [[1]], "attention_mask": [[1, 1]]})", "f: attention_mask[0]: 2 values"},
       {R"({"input_ids": [[1]], "attention_mask": [[1], [1]]})",
        "f: attention_mask: expected 1 rows"},
+      {R"({"input_ids": [[1, 1]], "position_ids": [[1, 2]]})",
+       "f: position_ids[0][0]: 1, expected 0 or one more"},
+      {R"({"input_ids": [[1, 1]], "position_ids": [[0, 2]]})", "f: position_ids[0][1]: 2"},
+      {R"({"input_ids": [[1], [1]], "position_ids": [[0], [1]]})", "f: position_ids[1][0]: 1"},
+      {R"({"input_ids": [[1]], "position_ids": [[-1]]})", "f: position_ids[0][0]: -1"},
       {R"({"input_ids": [[1]], "labels": [[-1]]})", "f: labels[0][0]: -1"},
       {R"({"input_ids": [[1]], "labels": [[5]]})", "f: labels[0][0]: 5"},
       {R"({"input_ids": [[1]], "labels": 7})", "f: labels: expected 1 rows"},

@@ -25,9 +25,10 @@ void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const T
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
                        const Tensor& dx, const Tensor& dweight);
 
-/// See ops::rope_forward; a sign of −1 is ops::rope_backward.
-void rope(const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T,
-          std::int64_t first_position, const Tensor& cos, const Tensor& sin, float sign);
+/// See ops::rope_forward; a sign of −1 is ops::rope_backward. Nothing looks at the positions: each
+/// is within the tables.
+void rope(const Tensor& x, std::int64_t heads, std::int64_t D, const Tensor& positions,
+          const Tensor& cos, const Tensor& sin, float sign);
 
 /// See ops::swiglu_forward.
 void swiglu_forward(const Tensor& gate_up, const Tensor& y);

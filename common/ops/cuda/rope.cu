@@ -7,20 +7,14 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// The position of a row: all that the kernel knows of sequences.
-struct Positions {
-  std::int64_t T, first;
-  __device__ std::int64_t of(std::int64_t row) const { return first + row % T; }
-};
-
 // The pair (a, b) = x[row][h·D + (j, j + D/2)] becomes (a cos − b sin, b cos + a sin): a block a
-// row, N pairs at a time. cos, sin (positions, D/2); half = D/2; sign −1 turns back.
+// row, N pairs at a time. positions (rows); cos, sin (P, D/2); half = D/2; sign −1 turns back.
 template <typename T, int N>
 __global__ void __launch_bounds__(kThreads)
-    rotate(T* x, std::int64_t ld, int pairs, int half, Positions positions, const float* cos,
-           const float* sin, float sign) {
+    rotate(T* x, std::int64_t ld, int pairs, int half, const std::int32_t* positions,
+           const float* cos, const float* sin, float sign) {
   const std::int64_t row = blockIdx.x;
-  const std::int64_t at = positions.of(row) * half;
+  const std::int64_t at = std::int64_t{positions[row]} * half;
   for (int i = threadIdx.x * N; i < pairs; i += kThreads * N) {
     const int j = i % half;
     T* first = x + row * ld + 2 * i - j;  // h·D + j = 2·(i − j) + j
@@ -41,8 +35,8 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void rope(const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T_,
-          std::int64_t first_position, const Tensor& cos, const Tensor& sin, float sign) {
+void rope(const Tensor& x, std::int64_t heads, std::int64_t D, const Tensor& positions,
+          const Tensor& cos, const Tensor& sin, float sign) {
   const std::int64_t rows = x.dim(0), ld = x.dim(1);
   const int half = static_cast<int>(D / 2), pairs = static_cast<int>(heads * (D / 2));
   if (rows == 0 || pairs == 0) return;
@@ -50,7 +44,7 @@ void rope(const Tensor& x, std::int64_t heads, std::int64_t D, std::int64_t T_,
     const bool wide = half % kWide<T> == 0 && ld % kWide<T> == 0 && aligned(x, cos, sin);
     on_width<T>(wide, [&]<int N>(std::integral_constant<int, N>) {
       rotate<T, N><<<static_cast<unsigned>(rows), kThreads, 0, stream()>>>(
-          elements<T>(x), ld, pairs, half, Positions{T_, first_position}, elements<float>(cos),
+          elements<T>(x), ld, pairs, half, elements<std::int32_t>(positions), elements<float>(cos),
           elements<float>(sin), sign);
     });
   });

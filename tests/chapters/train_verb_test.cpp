@@ -1,0 +1,74 @@
+// `train` through the command line: packed rows.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "checkpoint/safetensors.h"
+#include "support/golden.h"
+#include "support/matcher.h"
+#include "support/process.h"
+
+namespace qlora {
+namespace {
+
+using testing::scratch;
+
+// Three steps over twelve short rows, with these options besides.
+testing::Ended train(const std::string& output_dir, const std::vector<std::string>& options) {
+  const std::string data = (scratch() / "data.jsonl").string();
+  std::ofstream file(data);
+  for (int i = 0; i < 12; ++i) {
+    file << R"({"prompt": "item )" << i << R"(, price: $", "completion": ")" << 7 * i << "\"}\n";
+  }
+  file.close();
+  std::vector<std::string> arguments = {QLORA_BIN "/ch12_qlora_finetuning",
+                                        "train",
+                                        "--model",
+                                        QLORA_TINY_LLAMA,
+                                        "--data",
+                                        data,
+                                        "--max-steps",
+                                        "3",
+                                        "--max-length",
+                                        "64",
+                                        "--save-steps",
+                                        "1",
+                                        "--output-dir",
+                                        output_dir};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  return testing::run_process(arguments, scratch().string(), 60);
+}
+
+TEST(TrainVerb, SaysHowManyExamplesSharedHowManyRows) {
+  const std::string out = (scratch() / "out").string();
+  const testing::Ended ended = train(out, {"--packing", "--group-by-length"});
+  ASSERT_TRUE(ended.ok()) << ended.output;
+  EXPECT_NE(ended.output.find("12 rows, "), std::string::npos) << ended.output;
+  EXPECT_NE(ended.output.find("packed: 12 examples in "), std::string::npos) << ended.output;
+  EXPECT_NE(ended.output.find(" rows of up to 64 tokens, "), std::string::npos) << ended.output;
+  EXPECT_TRUE(std::filesystem::exists(out + "/adapter_model.safetensors"));
+  EXPECT_EQ(train(out, {}).output.find("packed"), std::string::npos);
+}
+
+TEST(TrainVerb, APackedRunGoesOnPackedOnly) {
+  const std::string whole = (scratch() / "whole").string();
+  const std::string cut = (scratch() / "cut").string();
+  ASSERT_TRUE(train(whole, {"--packing"}).ok());
+  ASSERT_TRUE(train(cut, {"--packing"}).ok());
+  for (const int step : {2, 3}) {  // as if it had ended behind the first step
+    std::filesystem::remove_all(cut + "/checkpoint-" + std::to_string(step));
+  }
+  const testing::Ended unpacked = train(cut, {"--resume-from-checkpoint", "true"});
+  EXPECT_EQ(unpacked.exit_code, 3);
+  EXPECT_NE(unpacked.output.find("resume.json: train_rows"), std::string::npos) << unpacked.output;
+  ASSERT_TRUE(train(cut, {"--packing", "--resume-from-checkpoint", "true"}).ok());
+  const std::string name = "/adapter_model.safetensors";
+  const auto a = SafetensorsFile::open(whole + name), b = SafetensorsFile::open(cut + name);
+  for (const TensorInfo& t : a.tensors()) {
+    EXPECT_TRUE(testing::same_bytes(a.tensor(t.name), b.tensor(t.name))) << t.name;
+  }
+}
+
+}  // namespace
+}  // namespace qlora
