@@ -3,7 +3,9 @@
 // waits for it, unless it says so.
 #pragma once
 
+#include "core/arena.h"
 #include "core/tensor.h"
+#include "ops/attention.h"
 
 namespace qlora::cuda {
 
@@ -14,5 +16,19 @@ void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const T
 /// See ops::rms_norm_backward. dweight, where it is wanted, is F32.
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
                        const Tensor& dx, const Tensor& dweight);
+
+/// See ops::attention_forward. qkv and out of one dtype; lse (B,H,T) F32.
+void attention_forward(const AttentionShape& shape, const Tensor& qkv, const Tensor& key_mask,
+                       const Tensor& out, const Tensor& lse, AttentionKernel kernel);
+
+/// See ops::attention_backward. Equal inputs give equal bits.
+void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Tensor& key_mask,
+                        const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
+                        const Tensor& dqkv, AttentionKernel kernel);
+
+/// See ops::attention_cached. Few queries have their keys split over the GPU's multiprocessors.
+void attention_cached(const AttentionShape& shape, const Tensor& qkv, const Tensor& keys,
+                      const Tensor& values, Arena& arena, const Tensor& out,
+                      AttentionKernel kernel);
 
 }  // namespace qlora::cuda
