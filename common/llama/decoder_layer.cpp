@@ -63,7 +63,7 @@ void layer_backward(const LlamaModel& model, std::size_t layer, const LayerActiv
   ops::linear_backward(w.o, a.attention, a.o_saved, pass.run, dx, arena, dattention);
   const Tensor dqkv = like(a.qkv);
   ops::attention_backward(attention_shape(c, pass), a.qkv, pass.segments, a.attention, a.lse,
-                          dattention, dqkv);
+                          dattention, arena, dqkv);
   ops::rope_backward(dqkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim,
                      pass.positions, model.rope_cos, model.rope_sin);
   const Tensor dh1 = need_dx ? like(a.h1) : Tensor();

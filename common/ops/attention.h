@@ -15,6 +15,14 @@ struct AttentionShape {
   std::int64_t D = 0;  ///< head size
 };
 
+/// Which of a GPU's kernels an attention runs on. The others than `fastest` are what cards run that
+/// lack something; asking for them tests them on a card that lacks nothing.
+enum class AttentionKernel {
+  fastest,  ///< what this card, dtype and head size allow
+  small,    ///< tensor cores, and no more than 64 KiB of shared memory a block
+  plain     ///< no tensor cores
+};
+
 /// The CPU's back end: what stands behind the functions of qlora::ops.
 namespace cpu {
 

@@ -35,9 +35,13 @@ void check(const AttentionShape& s, const Tensor& qkv, const char* op) {
   require(qkv.shape() == Shape{s.B * s.T, (s.H + 2 * s.K) * s.D}, op, "qkv of (B·T, (H+2K)·D)");
 }
 
-void check_segments(const AttentionShape& s, const Tensor& segments, const char* op) {
+void check_attention(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
+                     const Tensor& out, const Tensor& lse, const char* op) {
   require(s.S == s.T, op, "as many keys as queries");
   require(!segments || segments.shape() == Shape{s.B, s.T}, op, "segments of (B,T)");
+  require(out.shape() == Shape{s.B * s.T, s.H * s.D} && out.dtype() == qkv.dtype(), op,
+          "out of (B·T, H·D) in the dtype of qkv");
+  require(lse.numel() == s.B * s.H * s.T, op, "lse of (B,H,T)");
 }
 
 void check_rows(const Tensor& a, const Tensor& b, const char* op) {
@@ -122,10 +126,12 @@ void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, const T
 }
 
 void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
-                       const Tensor& out, const Tensor& lse) {
+                       const Tensor& out, const Tensor& lse,
+                       [[maybe_unused]] AttentionKernel kernel) {
   constexpr const char* op = "attention_forward";
   check(s, qkv, op);
-  check_segments(s, segments, op);
+  check_attention(s, qkv, segments, out, lse, op);
+  QLORA_ON_GPU(qkv, attention_forward(s, qkv, segments, out, lse, kernel));
   on_device(qkv, op, [&]<typename T>(T) {
     const Stacked<T, const T> in(s, qkv);
     cpu::attention_forward<T>(s, in.q, in.k, in.v, optional_data<std::int32_t>(segments),
@@ -135,11 +141,14 @@ void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor&
 
 void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
                         const Tensor& out, const Tensor& lse, const Tensor& dout,
-                        const Tensor& dqkv) {
+                        [[maybe_unused]] Arena& arena, const Tensor& dqkv,
+                        [[maybe_unused]] AttentionKernel kernel) {
   constexpr const char* op = "attention_backward";
   check(s, qkv, op);
-  check_segments(s, segments, op);
+  check_attention(s, qkv, segments, out, lse, op);
   check_rows(qkv, dqkv, op);
+  check_rows(out, dout, op);
+  QLORA_ON_GPU(qkv, attention_backward(s, qkv, segments, out, lse, dout, arena, dqkv, kernel));
   on_device(qkv, op, [&]<typename T>(T) {
     const Stacked<T, const T> in(s, qkv);
     const Stacked<T, T> gradient(s, dqkv);
@@ -150,16 +159,21 @@ void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor
 }
 
 void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& keys,
-                      const Tensor& values, const Tensor& out) {
+                      const Tensor& values, Arena& arena, const Tensor& out,
+                      [[maybe_unused]] AttentionKernel kernel) {
   constexpr const char* op = "attention_cached";
   check(s, qkv, op);
   require(keys.dim(0) == s.B && keys.dim(1) >= s.S && keys.dim(2) == s.K * s.D, op,
           "a cache of (B, capacity, K·D)");
+  require(keys.shape() == values.shape() && keys.dtype() == qkv.dtype() && s.S >= s.T, op,
+          "keys and values alike, in the dtype of qkv, the new ones among them");
+  QLORA_ON_GPU(qkv, attention_cached(s, qkv, keys, values, arena, out, kernel));
   on_device(qkv, op, [&]<typename T>(T) {
+    const ArenaScope scope(arena);
     const std::int64_t row = s.K * s.D, batch = keys.dim(1) * row;
-    std::vector<T> lse(static_cast<std::size_t>(s.B * s.H * s.T));
+    T* lse = arena.values<T>({s.B, s.H, s.T});
     cpu::attention_forward<T>(s, Stacked<T, const T>(s, qkv).q, {keys.data<T>(), row, batch},
-                              {values.data<T>(), row, batch}, nullptr, out.data<T>(), lse.data());
+                              {values.data<T>(), row, batch}, nullptr, out.data<T>(), lse);
   });
 }
 

@@ -54,20 +54,23 @@ void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, const T
 /// padding; empty: every row is one example without. What a query gets that is padding itself means
 /// nothing (here it sees the example that it stands in or behind). lse (B,H,T) = log Σ exp of each
 /// query's scores, which the backward pass needs; a query that sees no key gives zeros. The T×T
-/// matrix is never stored whole, and no score between two examples is computed.
+/// matrix is never stored whole, and no score between two examples is computed. On a GPU lse is
+/// F32 whatever the others are.
 void attention_forward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
-                       const Tensor& out, const Tensor& lse);
+                       const Tensor& out, const Tensor& lse,
+                       AttentionKernel kernel = AttentionKernel::fastest);
 
 /// dqkv (B·T, (H+2K)·D) from dout (B·T, H·D); overwritten. The probabilities are computed again
 /// from lse (Dao 2023, FlashAttention-2, algorithm 2).
 void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
-                        const Tensor& out, const Tensor& lse, const Tensor& dout,
-                        const Tensor& dqkv);
+                        const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
+                        const Tensor& dqkv, AttentionKernel kernel = AttentionKernel::fastest);
 
 /// The same forward for generation: queries of qkv (B·T, (H+2K)·D) over cached keys and values
 /// (B, capacity, K·D), of which the first shape.S rows are in use (the new ones among them).
 void attention_cached(const AttentionShape& shape, const Tensor& qkv, const Tensor& keys,
-                      const Tensor& values, const Tensor& out);
+                      const Tensor& values, Arena& arena, const Tensor& out,
+                      AttentionKernel kernel = AttentionKernel::fastest);
 
 /// y (rows, F) = silu(gate) ⊙ up of gate_up (rows, 2F), gate then up; silu(z) = z / (1 + e^−z).
 /// Shazeer 2020; transformers: LlamaMLP.

@@ -35,9 +35,10 @@ void attention(benchmark::State& state) {
   const Tensor out = Tensor::empty(DType::f32, dout.shape());
   const Tensor lse = Tensor::empty(DType::f32, {B, H, T});
   const Tensor dqkv = Tensor::empty(DType::f32, qkv.shape());
+  Arena arena;
   for (auto _ : state) {
     ops::attention_forward(shape, qkv, segments, out, lse);
-    ops::attention_backward(shape, qkv, segments, out, lse, dout, dqkv);
+    ops::attention_backward(shape, qkv, segments, out, lse, dout, arena, dqkv);
     benchmark::DoNotOptimize(dqkv.data<float>());
   }
   state.counters["threads"] = thread_count();

@@ -106,7 +106,8 @@ TEST_P(AttentionGradients, WithPaddingInTheMask) {
   };
   f();
   const Tensor dqkv = normal_tensor(qkv.shape(), 9);  // must be overwritten
-  ops::attention_backward(s, qkv, mask, out, lse, w, dqkv);
+  Arena arena;
+  ops::attention_backward(s, qkv, mask, out, lse, w, arena, dqkv);
   EXPECT_TRUE(matches_finite_differences(f, qkv, dqkv));
 }
 

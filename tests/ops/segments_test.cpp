@@ -60,7 +60,8 @@ struct Attention {
         lse(Tensor::zeros(DType::f64, {B, c.H, T})),
         dqkv(normal_tensor(qkv.shape(), 9)) {  // must be overwritten
     forward();
-    ops::attention_backward(s, qkv, segments, out, lse, dout, dqkv);
+    Arena arena;
+    ops::attention_backward(s, qkv, segments, out, lse, dout, arena, dqkv);
   }
   void forward() const { ops::attention_forward(s, qkv, segments, out, lse); }
 };
@@ -152,7 +153,8 @@ TEST(SegmentedAttention, MustBeOfTheBatchsShape) {
   const Attention a = packed({{{2, 3}}, 2, 1, 2});
   const Tensor flat = a.segments.reshape({5});
   EXPECT_THROW(ops::attention_forward(a.s, a.qkv, flat, a.out, a.lse), std::invalid_argument);
-  EXPECT_THROW(ops::attention_backward(a.s, a.qkv, flat, a.out, a.lse, a.dout, a.dqkv),
+  Arena arena;
+  EXPECT_THROW(ops::attention_backward(a.s, a.qkv, flat, a.out, a.lse, a.dout, arena, a.dqkv),
                std::invalid_argument);
 }
 

@@ -8,6 +8,7 @@
 #include "core/arena.h"
 #include "core/tensor.h"
 #include "ops/adamw.h"
+#include "ops/attention.h"
 
 namespace qlora::cuda {
 
@@ -41,5 +42,19 @@ void gradient_norm(std::span<const Tensor> gradients, Arena& arena, const Tensor
 
 /// See ops::adamw_all. All tensors are F32.
 void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all);
+
+/// See ops::attention_forward. qkv and out of one dtype; lse (B,H,T) F32.
+void attention_forward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
+                       const Tensor& out, const Tensor& lse, AttentionKernel kernel);
+
+/// See ops::attention_backward. Equal inputs give equal bits.
+void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
+                        const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
+                        const Tensor& dqkv, AttentionKernel kernel);
+
+/// See ops::attention_cached. Few queries have their keys split over the GPU's multiprocessors.
+void attention_cached(const AttentionShape& shape, const Tensor& qkv, const Tensor& keys,
+                      const Tensor& values, Arena& arena, const Tensor& out,
+                      AttentionKernel kernel);
 
 }  // namespace qlora::cuda

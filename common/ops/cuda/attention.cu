@@ -1,0 +1,136 @@
+// Attention's ops on the GPU: which kernels an op runs on is decided here alone.
+#include "ops/cuda/attention.cuh"
+#include "ops/cuda/ops.h"
+
+namespace qlora::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+// At most this many query rows of a key-value head have their keys split over blocks; more of them
+// fill the GPU by themselves.
+constexpr std::int64_t kFewQueries = 16;
+
+// Heads of D elements beside each other in the rows of a matrix of `columns`, from column `from`
+// on.
+template <typename Element>
+Heads<Element> heads_of(const Tensor& rows, std::int64_t from, std::int64_t columns,
+                        std::int64_t T) {
+  return {elements<std::remove_const_t<Element>>(rows) + from, columns, T * columns};
+}
+
+// q, k and v, or their gradients, of stacked rows: (H+2K)·D columns.
+template <typename Element>
+struct Stacked {
+  Heads<Element> q, k, v;
+  Stacked(const AttentionShape& s, const Tensor& rows) {
+    const std::int64_t columns = (s.H + 2 * s.K) * s.D;
+    q = heads_of<Element>(rows, 0, columns, s.T);
+    k = heads_of<Element>(rows, s.H * s.D, columns, s.T);
+    v = heads_of<Element>(rows, (s.H + s.K) * s.D, columns, s.T);
+  }
+};
+
+template <typename Element>
+AttentionInputs<Element> inputs_of(const AttentionShape& s, const Tensor& qkv,
+                                   const Tensor& segments) {
+  const Stacked<const Element> in(s, qkv);
+  return {s, in.q, in.k, in.v, segments ? elements<const std::int32_t>(segments) : nullptr};
+}
+
+template <typename Element>
+bool on_tensor_cores(const AttentionShape& s, AttentionKernel kernel) {
+  if (kernel == AttentionKernel::plain || std::is_same_v<Element, float>) return false;
+  if (std::is_same_v<Element, __nv_bfloat16> && !device().has_bf16()) return false;
+  return s.D == 32 || s.D == 64 || s.D == 128;
+}
+
+template <typename Element>
+void run_forward(const AttentionInputs<Element>& in, Heads<Element> out, float* lse,
+                 AttentionKernel kernel) {
+  if constexpr (!std::is_same_v<Element, float>) {
+    if (on_tensor_cores<Element>(in.shape, kernel)) return tensor_core_forward(in, out, lse);
+  }
+  plain_forward(in, out, lse);
+}
+
+// delta (B,H,T) = dout · out, a warp for each head of a row of out (B·T, H·D).
+// requires D % WIDTH == 0
+template <int WIDTH, typename Element>
+__global__ void __launch_bounds__(kThreads)
+    row_dots(const Element* out, const Element* dout, AttentionShape s, float* delta) {
+  using Piece = Vector<Element, WIDTH>;
+  const std::int64_t row = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) / kWarp;
+  if (row >= s.B * s.T * s.H) return;
+  float dot = 0.0f;
+  for (int d = threadIdx.x % kWarp * WIDTH; d < s.D; d += kWarp * WIDTH) {
+    const Piece x = *reinterpret_cast<const Piece*>(out + row * s.D + d);
+    const Piece y = *reinterpret_cast<const Piece*>(dout + row * s.D + d);
+#pragma unroll
+    for (int i = 0; i < WIDTH; ++i) dot += to_float(x.value[i]) * to_float(y.value[i]);
+  }
+  dot = warp_sum(dot);
+  const std::int64_t token = row / s.H, h = row % s.H, b = token / s.T, t = token % s.T;
+  if (threadIdx.x % kWarp == 0) delta[(b * s.H + h) * s.T + t] = dot;
+}
+
+}  // namespace
+
+void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
+                       const Tensor& out, const Tensor& lse, AttentionKernel kernel) {
+  require(lse.dtype() == DType::f32, "attention_forward", "lse in float32");
+  if (out.numel() == 0) return;
+  on_element(qkv, "attention_forward", [&]<typename Element>(Element) {
+    run_forward(inputs_of<Element>(s, qkv, segments), heads_of<Element>(out, 0, s.H * s.D, s.T),
+                elements<float>(lse), kernel);
+  });
+}
+
+void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
+                        const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
+                        const Tensor& dqkv, AttentionKernel kernel) {
+  constexpr const char* op = "attention_backward";
+  require(lse.dtype() == DType::f32, op, "lse in float32");
+  if (out.numel() == 0) return;
+  const ArenaScope scope(arena);
+  const std::int64_t rows = s.B * s.T * s.H;
+  const Tensor delta = arena.take(DType::f32, {rows});
+  on_element(qkv, op, [&]<typename Element>(Element) {
+    launch(op, s.D % 4 == 0 ? row_dots<4, Element> : row_dots<1, Element>,
+           blocks_for(rows, kThreads / kWarp), kThreads, 0, elements<const Element>(out),
+           elements<const Element>(dout), s, elements<float>(delta));
+    const auto in = inputs_of<Element>(s, qkv, segments);
+    const Stacked<Element> to(s, dqkv);
+    const AttentionGradients<Element> grad{heads_of<const Element>(dout, 0, s.H * s.D, s.T),
+                                           elements<float>(lse),
+                                           elements<float>(delta),
+                                           to.q,
+                                           to.k,
+                                           to.v};
+    if constexpr (!std::is_same_v<Element, float>) {
+      if (on_tensor_cores<Element>(s, kernel)) {
+        return tensor_core_backward(in, grad, kernel == AttentionKernel::small);
+      }
+    }
+    plain_backward(in, grad);
+  });
+}
+
+void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& keys,
+                      const Tensor& values, Arena& arena, const Tensor& out,
+                      AttentionKernel kernel) {
+  if (out.numel() == 0) return;
+  const std::int64_t capacity = keys.dim(1), columns = s.K * s.D;
+  on_element(qkv, "attention_cached", [&]<typename Element>(Element) {
+    const AttentionInputs<Element> in{s, Stacked<const Element>(s, qkv).q,
+                                      heads_of<const Element>(keys, 0, columns, capacity),
+                                      heads_of<const Element>(values, 0, columns, capacity)};
+    const auto to = heads_of<Element>(out, 0, s.H * s.D, s.T);
+    const bool few = s.T * (s.H / s.K) <= kFewQueries;
+    const bool splits = s.D == 32 || s.D == 64 || s.D == 128;
+    if (few && splits && kernel != AttentionKernel::plain) return split_forward(in, to, arena);
+    run_forward(in, to, nullptr, kernel);
+  });
+}
+
+}  // namespace qlora::cuda

@@ -1,0 +1,130 @@
+// Tiles of rows in shared memory and the two products that attention makes of them on the tensor
+// cores. A block has kTileThreads threads; a warp owns 16 M rows of the result.
+#pragma once
+
+#include "ops/cuda/attention.cuh"
+#include "ops/cuda/mma.cuh"
+
+namespace qlora::cuda {
+
+inline constexpr int kTileWarps = 4;
+inline constexpr int kTileThreads = kTileWarps * kWarp;
+inline constexpr float kLog2E = 1.4426950408889634f;
+
+/// Where a tile of rows of D elements keeps the eight elements `piece` of a row, counted in
+/// elements. The pieces of a row change places by its number, so that eight rows of one piece lie
+/// in different banks; 16 rows further they change places alike.
+template <int D>
+__device__ int tile_offset(int row, int piece) {
+  constexpr int kPieces = D / 8 < 8 ? D / 8 : 8;  // of the 128 bytes that the banks hold
+  constexpr int kRows = 8 / kPieces;              // rows in them
+  return row * D + ((piece ^ (row / kRows % kPieces)) * 8);
+}
+
+/// Starts the copy of ROWS rows, `ld` elements apart, into a tile; those from `there` on are zeros.
+template <int ROWS, int D, typename Element>
+__device__ void copy_tile(Element* tile, const Element* rows, std::int64_t ld, int there) {
+  static_assert(ROWS * (D / 8) % kTileThreads == 0);
+#pragma unroll
+  for (int i = 0; i < ROWS * (D / 8) / kTileThreads; ++i) {
+    const int index = i * kTileThreads + static_cast<int>(threadIdx.x);
+    const int row = index / (D / 8), piece = index % (D / 8);
+    copy_async<16>(tile + tile_offset<D>(row, piece), rows + row * ld + 8 * piece, row < there);
+  }
+}
+
+/// The 16×16 part of a tile at row 16 m, column 16 k, as the left side of a product.
+template <int D, typename Element>
+__device__ Fragment left_of(const Element* tile, int m, int k) {
+  const int lane = threadIdx.x % kWarp;
+  return load_matrices(tile + tile_offset<D>(16 * m + lane % 16, 2 * k + lane / 16));
+}
+
+/// c (16 M, N) += A · Bᵀ. left(m, k) is a Fragment of A (16 M, D); B is the N rows of a tile.
+template <int D, int N, int M, typename Element, typename Left>
+__device__ void multiply_rows(float (&c)[M][N / 8][4], const Left& left, const Element* b) {
+  const int lane = threadIdx.x % kWarp;
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) {
+    Fragment a[M];
+#pragma unroll
+    for (int m = 0; m < M; ++m) a[m] = left(m, k);
+#pragma unroll
+    for (int n = 0; n < N / 16; ++n) {
+      const int row = 16 * n + lane / 16 * 8 + lane % 8;
+      const Fragment f = load_matrices(b + tile_offset<D>(row, 2 * k + lane / 8 % 2));
+#pragma unroll
+      for (int m = 0; m < M; ++m) {
+        multiply_add<Element>(c[m][2 * n], a[m], f.part[0], f.part[1]);
+        multiply_add<Element>(c[m][2 * n + 1], a[m], f.part[2], f.part[3]);
+      }
+    }
+  }
+}
+
+/// c (16 M, D) += P · B: P (16 M, N) is the result of a product above, rounded to the element type,
+/// B the N rows of a tile.
+template <int D, int N, int M, typename Element>
+__device__ void multiply_tile(float (&c)[M][D / 8][4], const float (&p)[M][N / 8][4],
+                              const Element* b) {
+  const int lane = threadIdx.x % kWarp;
+#pragma unroll
+  for (int k = 0; k < N / 16; ++k) {
+    Fragment a[M];
+#pragma unroll
+    for (int m = 0; m < M; ++m) {
+      const auto &first = p[m][2 * k], &second = p[m][2 * k + 1];  // columns 16 k, 16 k + 8
+      a[m] = {pack<Element>(first[0], first[1]), pack<Element>(first[2], first[3]),
+              pack<Element>(second[0], second[1]), pack<Element>(second[2], second[3])};
+    }
+#pragma unroll
+    for (int n = 0; n < D / 16; ++n) {
+      const Fragment f = load_transposed(b + tile_offset<D>(16 * k + lane % 16, 2 * n + lane / 16));
+#pragma unroll
+      for (int m = 0; m < M; ++m) {
+        multiply_add<Element>(c[m][2 * n], a[m], f.part[0], f.part[1]);
+        multiply_add<Element>(c[m][2 * n + 1], a[m], f.part[2], f.part[3]);
+      }
+    }
+  }
+}
+
+/// Writes the first `there` of a warp's rows, c (16 M, D) with row r of a lane times factor[m][r],
+/// to rows that are `ld` elements apart. They pass through the warp's own 16 M rows of a tile,
+/// which makes the writes 16 bytes wide.
+template <int D, int M, typename Element>
+__device__ void store_rows(const float (&c)[M][D / 8][4], const float (&factor)[M][2],
+                           Element* tile, Element* rows, std::int64_t ld, int there) {
+  const int lane = threadIdx.x % kWarp;
+  __syncwarp();
+#pragma unroll
+  for (int m = 0; m < M; ++m) {
+#pragma unroll
+    for (int n = 0; n < D / 8; ++n) {
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        Element* at = tile + tile_offset<D>(16 * m + 8 * r + lane / 4, n) + 2 * (lane % 4);
+        *reinterpret_cast<unsigned*>(at) =
+            pack<Element>(c[m][n][2 * r] * factor[m][r], c[m][n][2 * r + 1] * factor[m][r]);
+      }
+    }
+  }
+  __syncwarp();
+#pragma unroll
+  for (int i = lane; i < 16 * M * (D / 8); i += kWarp) {
+    const int row = i / (D / 8), piece = i % (D / 8);
+    if (row >= there) break;
+    *reinterpret_cast<uint4*>(rows + row * ld + 8 * piece) =
+        *reinterpret_cast<const uint4*>(tile + tile_offset<D>(row, piece));
+  }
+}
+
+/// Calls f with the head size as a constant. requires 32, 64 or 128
+template <typename F>
+void on_head_size(std::int64_t D, F&& f) {
+  if (D == 32) return f(std::integral_constant<int, 32>{});
+  if (D == 64) return f(std::integral_constant<int, 64>{});
+  return f(std::integral_constant<int, 128>{});
+}
+
+}  // namespace qlora::cuda
