@@ -45,11 +45,13 @@ struct AdamWTensors {
 /// (torch: _single_tensor_adamw).
 template <typename T>
 struct AdamWFactors {
-  T decay;                             ///< 1 − lr·wd
-  T step_size;                         ///< lr / (1 − β1^t)
-  T root_correction;                   ///< sqrt(1 − β2^t)
-  T beta2, eps;                        ///< of the step
-  T one_minus_beta1, one_minus_beta2;  ///< of its betas
+  T decay;            ///< 1 − lr·wd
+  T step_size;        ///< lr / (1 − β1^t)
+  T root_correction;  ///< sqrt(1 − β2^t)
+  T beta2;            ///< the step's own
+  T eps;              ///< likewise
+  T one_minus_beta1;  ///< what a new gradient counts in m
+  T one_minus_beta2;  ///< and its square in v
 
   /// Those of a step.
   explicit AdamWFactors(const AdamWStep& step)

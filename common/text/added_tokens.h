@@ -24,8 +24,8 @@ class AddedTokens {
  public:
   /// A stretch of the text: an added token, or what is between two.
   struct Part {
-    std::string_view text;
-    std::int32_t id = -1;  ///< of the token; -1: none
+    std::string_view text;  ///< of the stretch
+    std::int32_t id = -1;   ///< of the token; -1: none
   };
 
   /// @param tokens  contents differ

@@ -15,6 +15,7 @@ namespace qlora {
 struct BytePairs {
   /// Two neighbours that become one token; of several the one with the lowest rank comes first.
   struct Merge {
+    /// The two ids, that of the one, and its rank.
     std::int32_t left = 0, right = 0, result = 0, rank = 0;
   };
   /// The bytes that an id decodes to; an id is an index.

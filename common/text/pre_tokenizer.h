@@ -26,7 +26,7 @@ class PreTokenizer {
  public:
   /// One split. Matches and what is between them are pieces, but for those that it drops.
   struct Step {
-    Regex regex;
+    Regex regex;                 ///< what is matched
     bool drops_matches = false;  ///< behavior "Removed"
     bool drops_rest = false;     ///< the same with "invert"
   };

@@ -14,10 +14,10 @@ namespace qlora {
 
 /// A byte-level BPE tokenizer as its file describes it.
 struct TokenizerJson {
-  BytePairs pairs;
-  std::vector<AddedToken> added_tokens;
-  PreTokenizer pre_tokenizer;
-  std::vector<std::int32_t> prefix;  ///< ids that post_processor puts before a text
+  BytePairs pairs;                       ///< model: vocabulary and merges
+  std::vector<AddedToken> added_tokens;  ///< found in a text before all else
+  PreTokenizer pre_tokenizer;            ///< splits what is between them
+  std::vector<std::int32_t> prefix;      ///< ids that post_processor puts before a text
 
   /// What the tokenizer is if it is not a byte-level BPE ("a Unigram model"), else "".
   /// @throws BadInput if the file is no tokenizer.json

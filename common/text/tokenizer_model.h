@@ -16,11 +16,12 @@ class TokenizerModel {
  public:
   /// The special ids; nothing where there is no such token.
   struct SpecialIds {
+    /// Begin, end, padding, unknown.
     std::optional<std::int32_t> bos, eos, pad, unk;
   };
   /// What an id adds to the text.
   struct Part {
-    std::string bytes;
+    std::string bytes;   ///< of the token
     bool joins = false;  ///< with the bytes before and after it to characters; else it is a text
   };
 

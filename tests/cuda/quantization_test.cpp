@@ -15,7 +15,8 @@ namespace {
 using namespace testing;
 
 // Odd ones, rows that are no multiple of a block or of an access, a real model's.
-const std::vector<Shape> kShapes{{1, 1}, {3, 31}, {33, 257}, {5, 70}, {7, 72}, {64, 64}, {300, 3072}};
+const std::vector<Shape> kShapes{{1, 1},  {3, 31},  {33, 257},  {5, 70},
+                                 {7, 72}, {64, 64}, {300, 3072}};
 const std::vector<std::int64_t> kBlocksizes{32, 64, 256, 512, 4096};
 constexpr QuantType kTypes[]{QuantType::nf4, QuantType::fp4};
 
@@ -119,8 +120,8 @@ TEST(CudaQuantization, NestedBlocksOfAnySize) {
 // Every byte, under maxima at the edge of the subnormal numbers, and without a value.
 TEST(CudaQuantization, MaximaWhoseProductsAreFlushed) {
   SKIP_WITHOUT_GPU();
-  const Floats maxima{0.0f,      -0.0f,     1e-40f,    0x1p-126f, next_up(0x1p-126f),
-                      0x1p-125f, 0x1p-119f, 0x1p-118f, 3e38f,     INFINITY,
+  const Floats maxima{0.0f,      -0.0f,     1e-40f,      0x1p-126f,   next_up(0x1p-126f),
+                      0x1p-125f, 0x1p-119f, 0x1p-118f,   3e38f,       INFINITY,
                       NAN,       -2.0f,     0x1.8p-126f, 0x1.7fp-125f};
   const auto blocks = static_cast<std::int64_t>(maxima.size());
   QuantizedTensor q;

@@ -13,7 +13,8 @@ namespace qlora::cuda {
 /// What the kernels ask of a device.
 struct DeviceInfo {
   std::string name;               ///< "NVIDIA H100 80GB HBM3"
-  int major = 0, minor = 0;       ///< compute capability
+  int major = 0;                  ///< of the compute capability, as is
+  int minor = 0;                  ///< this
   int multiprocessors = 0;        ///< each runs several blocks of a kernel
   std::size_t shared_memory = 0;  ///< bytes that a block may ask for
   std::size_t total_memory = 0;   ///< bytes

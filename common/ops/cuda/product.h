@@ -8,10 +8,11 @@ namespace qlora::cuda {
 
 /// A row-major matrix somewhere in device memory, its rows `ld` elements apart.
 struct Matrix {
-  void* data = nullptr;
-  DType dtype = DType::f32;
-  std::int64_t rows = 0, columns = 0;
-  std::int64_t ld = 0;
+  void* data = nullptr;      ///< the first element
+  DType dtype = DType::f32;  ///< float32, float16 or bfloat16
+  std::int64_t rows = 0;     ///< of the matrix
+  std::int64_t columns = 0;  ///< likewise
+  std::int64_t ld = 0;       ///< elements from one row to the next
 
   Matrix() = default;
   /// All of a tensor of two dimensions.
