@@ -1,6 +1,7 @@
 #include "ops/device_memory.h"
 
 #include <cstring>
+#include <utility>
 
 #if QLORA_HAS_CUDA
 #include "ops/cuda/device.h"
@@ -84,8 +85,9 @@ void synchronize(Device device) {
 }
 
 Arena arena_on(Device device) {
-  return Arena([device](DType dtype, Shape shape) { return empty_on(device, dtype, shape); },
-               [](const Tensor& tensor) { fill_bytes(tensor, 0); });
+  return Arena(
+      [device](DType dtype, Shape shape) { return empty_on(device, dtype, std::move(shape)); },
+      [](const Tensor& tensor) { fill_bytes(tensor, 0); });
 }
 
 }  // namespace qlora::ops

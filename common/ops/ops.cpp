@@ -236,10 +236,10 @@ void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
   }
   if (all.empty()) return;
   QLORA_ON_GPU(all[0].parameter, adamw_all(step, all));
-  for (const auto& [gradient, parameter, m, v] : all) {
-    on_device(parameter, op, [&]<typename T>(T) {
-      cpu::adamw<T>(step, parameter.numel(), gradient.data<T>(), parameter.data<T>(), m.data<T>(),
-                    v.data<T>());
+  for (const AdamWTensors& one : all) {
+    on_device(one.parameter, op, [&]<typename T>(T) {
+      cpu::adamw<T>(step, one.parameter.numel(), one.gradient.data<T>(), one.parameter.data<T>(),
+                    one.m.data<T>(), one.v.data<T>());
     });
   }
 }

@@ -93,22 +93,24 @@ BytePairs parse_tiktoken(std::string_view bytes, const std::string& file) {
   std::vector<std::pair<std::string, std::size_t>> by_line;  // tokens and their ranks
   std::vector<std::size_t> lines;
   std::size_t number = 0;
-  const auto fail = [&](std::size_t line, const std::string& problem) {
-    throw BadInput(file, "line " + std::to_string(line), problem);
+  const auto problem = [&](std::size_t line, const std::string& text) {
+    return BadInput(file, "line " + std::to_string(line), text);
   };
   while (!bytes.empty()) {
     ++number;
     const std::string_view line = take_line(bytes);
     if (line.empty()) continue;
     const std::optional<Entry> entry = entry_of(line);
-    if (!entry) fail(number, "expected a token in base64, a space and its rank");
+    if (!entry) throw problem(number, "expected a token in base64, a space and its rank");
     std::optional<std::string> token = decode_base64(entry->base64);
-    if (!token) fail(number, "broken base64");
-    if (token->empty() || token->size() > kMaxToken) fail(number, "a token of 1 … 256 bytes");
+    if (!token) throw problem(number, "broken base64");
+    if (token->empty() || token->size() > kMaxToken) {
+      throw problem(number, "a token of 1 … 256 bytes");
+    }
     std::size_t rank = 0;
     const auto [end, error] =
         std::from_chars(entry->rank.data(), entry->rank.data() + entry->rank.size(), rank);
-    if (error != std::errc{}) fail(number, "a rank that is not a number of 64 bits");
+    if (error != std::errc{}) throw problem(number, "a rank that is not a number of 64 bits");
     by_line.emplace_back(*std::move(token), rank);
     lines.push_back(number);
   }
@@ -121,15 +123,16 @@ BytePairs parse_tiktoken(std::string_view bytes, const std::string& file) {
   for (std::size_t i = 0; i < by_line.size(); ++i) {
     auto& [token, rank] = by_line[i];
     if (rank >= pairs.tokens.size()) {
-      fail(lines[i], "rank " + std::to_string(rank) + " of " + std::to_string(by_line.size()) +
-                         " tokens, expected ranks without holes");
+      throw problem(lines[i], "rank " + std::to_string(rank) + " of " +
+                                  std::to_string(by_line.size()) +
+                                  " tokens, expected ranks without holes");
     }
     if (!pairs.tokens[rank].empty()) {
-      fail(lines[i], "rank " + std::to_string(rank) + " stands twice");
+      throw problem(lines[i], "rank " + std::to_string(rank) + " stands twice");
     }
     pairs.tokens[rank] = std::move(token);
     if (!ids.emplace(pairs.tokens[rank], static_cast<std::int32_t>(rank)).second) {
-      fail(lines[i], "the token stands twice");
+      throw problem(lines[i], "the token stands twice");
     }
   }
   for (int byte = 0; byte < 256; ++byte) {

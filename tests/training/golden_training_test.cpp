@@ -70,7 +70,10 @@ TEST(GoldenClip, NormAndFactor) {
     const std::string& name = row.at("case").as_string();
     const std::vector<std::string> names{"a", "b", "c", "allzero"};
     std::vector<Tensor> gradients;
-    for (const std::string& p : names) gradients.push_back(file.tensor(name + "." + p + ".before"));
+    gradients.reserve(names.size());
+    for (const std::string& p : names) {
+      gradients.push_back(file.tensor(std::string(name).append(".").append(p).append(".before")));
+    }
     Arena arena;
     const Tensor on_cpu = Tensor::empty(DType::f64, {1});
     ops::gradient_norm(gradients, arena, on_cpu);
