@@ -66,7 +66,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions
   std::vector<std::int32_t> ids;
   if (options.add_bos) ids = model_->prefix;
   model_->encode(text, options.split_special_tokens, ids);
-  if (options.add_eos && model_->special.eos) ids.push_back(*model_->special.eos);
+  const auto eos = eos_id();
+  if (options.add_eos && eos) ids.push_back(*eos);
   return ids;
 }
 
