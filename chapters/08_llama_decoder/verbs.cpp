@@ -54,8 +54,8 @@ void run_generate(const GenerateOptions& o) {
   LlamaModel model = load(o.model);
   const Tokenizer tokenizer = Tokenizer::load(o.model.model);
   if (tokenizer.vocab_size() > model.config.vocab_size) {
-    throw BadInput(o.model.model, "tokenizer.model",
-                   fmt::format("has {} pieces, the model's vocabulary {}", tokenizer.vocab_size(),
+    throw BadInput(o.model.model, "tokenizer",
+                   fmt::format("has {} tokens, the model's vocabulary {}", tokenizer.vocab_size(),
                                model.config.vocab_size));
   }
   const std::vector<std::int32_t> prompt = tokenizer.encode(o.prompt);

@@ -82,6 +82,30 @@ std::vector<BytePairs::Merge> merges_of(const std::vector<std::string>& tokens, 
   return merges;
 }
 
+[[noreturn]] void fail(const std::string& file, std::size_t line, std::string_view problem) {
+  throw BadInput(file, "line " + std::to_string(line), problem);
+}
+
+// A line of the file, checked as far as it can be alone.
+struct Line {
+  std::string token;
+  std::size_t rank = 0;
+  std::size_t number = 0;
+};
+
+Line read_line(std::string_view text, std::size_t number, const std::string& file) {
+  const std::optional<Entry> entry = entry_of(text);
+  if (!entry) fail(file, number, "expected a token in base64, a space and its rank");
+  std::optional<std::string> token = decode_base64(entry->base64);
+  if (!token) fail(file, number, "broken base64");
+  if (token->empty() || token->size() > kMaxToken) fail(file, number, "a token of 1 … 256 bytes");
+  Line line{*std::move(token), 0, number};
+  const char* const digits = entry->rank.data();
+  const auto read = std::from_chars(digits, digits + entry->rank.size(), line.rank);
+  if (read.ec != std::errc{}) fail(file, number, "a rank that is not a number of 64 bits");
+  return line;
+}
+
 }  // namespace
 
 bool is_tiktoken(std::string_view bytes) {
@@ -90,49 +114,28 @@ bool is_tiktoken(std::string_view bytes) {
 }
 
 BytePairs parse_tiktoken(std::string_view bytes, const std::string& file) {
-  std::vector<std::pair<std::string, std::size_t>> by_line;  // tokens and their ranks
-  std::vector<std::size_t> lines;
-  std::size_t number = 0;
-  const auto problem = [&](std::size_t line, const std::string& text) {
-    return BadInput(file, "line " + std::to_string(line), text);
-  };
-  while (!bytes.empty()) {
-    ++number;
-    const std::string_view line = take_line(bytes);
-    if (line.empty()) continue;
-    const std::optional<Entry> entry = entry_of(line);
-    if (!entry) throw problem(number, "expected a token in base64, a space and its rank");
-    std::optional<std::string> token = decode_base64(entry->base64);
-    if (!token) throw problem(number, "broken base64");
-    if (token->empty() || token->size() > kMaxToken) {
-      throw problem(number, "a token of 1 … 256 bytes");
-    }
-    std::size_t rank = 0;
-    const auto [end, error] =
-        std::from_chars(entry->rank.data(), entry->rank.data() + entry->rank.size(), rank);
-    if (error != std::errc{}) throw problem(number, "a rank that is not a number of 64 bits");
-    by_line.emplace_back(*std::move(token), rank);
-    lines.push_back(number);
+  std::vector<Line> lines;
+  for (std::size_t number = 1; !bytes.empty(); ++number) {
+    const std::string_view text = take_line(bytes);
+    if (!text.empty()) lines.push_back(read_line(text, number, file));
   }
   BytePairs pairs;
   pairs.ignore_merges = true;
-  pairs.tokens.resize(by_line.size());
-  pairs.in_text.assign(by_line.size(), true);
+  pairs.tokens.resize(lines.size());
+  pairs.in_text.assign(lines.size(), true);
   Ids ids;
-  ids.reserve(by_line.size());
-  for (std::size_t i = 0; i < by_line.size(); ++i) {
-    auto& [token, rank] = by_line[i];
-    if (rank >= pairs.tokens.size()) {
-      throw problem(lines[i], "rank " + std::to_string(rank) + " of " +
-                                  std::to_string(by_line.size()) +
-                                  " tokens, expected ranks without holes");
+  ids.reserve(lines.size());
+  for (Line& line : lines) {
+    const std::string rank = "rank " + std::to_string(line.rank);
+    if (line.rank >= lines.size()) {
+      fail(file, line.number,
+           rank + " of " + std::to_string(lines.size()) + " tokens, expected ranks without holes");
     }
-    if (!pairs.tokens[rank].empty()) {
-      throw problem(lines[i], "rank " + std::to_string(rank) + " stands twice");
-    }
-    pairs.tokens[rank] = std::move(token);
-    if (!ids.emplace(pairs.tokens[rank], static_cast<std::int32_t>(rank)).second) {
-      throw problem(lines[i], "the token stands twice");
+    std::string& token = pairs.tokens[line.rank];
+    if (!token.empty()) fail(file, line.number, rank + " stands twice");
+    token = std::move(line.token);
+    if (!ids.emplace(token, static_cast<std::int32_t>(line.rank)).second) {
+      fail(file, line.number, "the token stands twice");
     }
   }
   for (int byte = 0; byte < 256; ++byte) {

@@ -12,6 +12,9 @@
 namespace qlora {
 namespace {
 
+// Each is a level of recursion and a compiled expression.
+constexpr std::size_t kMaxSteps = 16;
+
 bool flag(const Json& object, std::string_view key, bool otherwise = false) {
   const Json* value = object.find(key);
   return value == nullptr ? otherwise : value->as_bool();
@@ -168,7 +171,11 @@ class Reader {
   std::vector<PreTokenizer::Step> steps() const {
     std::vector<PreTokenizer::Step> steps;
     bool byte_level = false;
-    for (const Json* member : members_of(root_, "pre_tokenizer", "pretokenizers")) {
+    const auto members = members_of(root_, "pre_tokenizer", "pretokenizers");
+    if (members.size() > kMaxSteps) {
+      throw BadInput(file_, "pre_tokenizer.pretokenizers", "more than 16 splits");
+    }
+    for (const Json* member : members) {
       const Json& type = member->at("type");
       // Behind it a step would see the symbols of bytes.
       if (byte_level) type.reject("nothing behind ByteLevel");

@@ -63,8 +63,13 @@ expect 3 'adapter_model.safetensors' "$bin/ch08_llama_decoder" logits --model "$
   --adapter "$work/adapter" --ids "$work/ids.json" --output "$work/out"
 copy untold "$tiny" && echo garbage >"$work/untold/tokenizer.model"
 expect 3 'untold/tokenizer.model' "$bin/ch08_llama_decoder" generate --model "$work/untold" --prompt hi
-copy fast "$tiny" && mv "$work/fast/tokenizer.model" "$work/fast/tokenizer.json"
-expect 3 'tokenizer.json' "$bin/ch08_llama_decoder" generate --model "$work/fast" --prompt hi
+copy fast "$tiny" && rm "$work/fast/tokenizer.model"
+echo '{"model": {"type": "Unigram"}}' >"$work/fast/tokenizer.json"
+expect 3 'tokenizer.json: model: a Unigram model is not supported' \
+  "$bin/ch08_llama_decoder" generate --model "$work/fast" --prompt hi
+copy ranks "$tiny" && printf 'IQ== 0\nIg==\n' >"$work/ranks/tokenizer.model"
+expect 3 'tokenizer.model: line 2: expected a token in base64' \
+  "$bin/ch08_llama_decoder" generate --model "$work/ranks" --prompt hi
 
 # a place for results that cannot be: said before the work, not behind it
 blocked="cannot be made a folder"

@@ -174,6 +174,12 @@ TEST(TokenizerJson, SplitsAreThoseThatAreKnown) {
                    j["pre_tokenizer"]["pretokenizers"] = Json(Json::Array{level, level});
                  }),
                  "expected nothing behind ByteLevel");
+  EXPECT_PROBLEM(after([](Json& j) {
+                   Json::Array many(17, j.at("pre_tokenizer").at("pretokenizers").at(0));
+                   many.back() = j.at("decoder");
+                   j["pre_tokenizer"]["pretokenizers"] = Json(std::move(many));
+                 }),
+                 "t: pre_tokenizer.pretokenizers: more than 16 splits");
 }
 
 TEST(TokenizerJson, TheTemplateIsSpecialTokensAndTheText) {
