@@ -22,20 +22,10 @@ testing::Ended train(const std::string& output_dir, const std::vector<std::strin
     file << R"({"prompt": "item )" << i << R"(, price: $", "completion": ")" << 7 * i << "\"}\n";
   }
   file.close();
-  std::vector<std::string> arguments = {QLORA_BIN "/ch12_qlora_finetuning",
-                                        "train",
-                                        "--model",
-                                        QLORA_TINY_LLAMA,
-                                        "--data",
-                                        data,
-                                        "--max-steps",
-                                        "3",
-                                        "--max-length",
-                                        "64",
-                                        "--save-steps",
-                                        "1",
-                                        "--output-dir",
-                                        output_dir};
+  const std::string program = QLORA_BIN "/ch12_qlora_finetuning";
+  std::vector<std::string> arguments = {
+      program, "train",        "--model", QLORA_TINY_LLAMA, "--data", data,           "--max-steps",
+      "3",     "--max-length", "64",      "--save-steps",   "1",      "--output-dir", output_dir};
   arguments.insert(arguments.end(), options.begin(), options.end());
   return testing::run_process(arguments, scratch().string(), 60);
 }
