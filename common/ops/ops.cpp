@@ -1,5 +1,6 @@
 #include "ops/ops.h"
 
+#include <array>
 #include <cmath>
 
 #include "ops/cross_entropy.h"
@@ -199,8 +200,7 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
 
 void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,
            const Tensor& v) {
-  const AdamWTensors one{gradient, parameter, m, v};
-  adamw_all(step, {&one, 1});
+  adamw_all(step, std::array{AdamWTensors{gradient, parameter, m, v}});
 }
 
 void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
@@ -213,10 +213,10 @@ void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
   }
   if (all.empty()) return;
   QLORA_ON_GPU(all[0].parameter, adamw_all(step, all));
-  for (const auto& [gradient, parameter, m, v] : all) {
-    on_device(parameter, op, [&]<typename T>(T) {
-      cpu::adamw<T>(step, parameter.numel(), gradient.data<T>(), parameter.data<T>(), m.data<T>(),
-                    v.data<T>());
+  for (const AdamWTensors& one : all) {
+    on_device(one.parameter, op, [&]<typename T>(T) {
+      cpu::adamw<T>(step, one.parameter.numel(), one.gradient.data<T>(), one.parameter.data<T>(),
+                    one.m.data<T>(), one.v.data<T>());
     });
   }
 }
