@@ -1,5 +1,6 @@
 #include "ops/ops.h"
 
+#include <array>
 #include <cmath>
 
 #include "ops/cross_entropy.h"
@@ -222,8 +223,7 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
 
 void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,
            const Tensor& v) {
-  const AdamWTensors one{gradient, parameter, m, v};
-  adamw_all(step, {&one, 1});
+  adamw_all(step, std::array{AdamWTensors{gradient, parameter, m, v}});
 }
 
 void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {

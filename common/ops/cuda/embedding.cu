@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(kThreads)
   const T* from = table + static_cast<std::int64_t>(ids[row]) * C;
   T* to = x + row * C;
   for (int c = threadIdx.x * N; c < C; c += kThreads * N) {
-    *reinterpret_cast<Vector<T, N>*>(to + c) = *reinterpret_cast<const Vector<T, N>*>(from + c);
+    *reinterpret_cast<Vector<T, N>*>(to + c) = read<N>(from + c);
   }
 }
 

@@ -19,7 +19,7 @@ struct Row {
 #pragma unroll
     for (int k = 0; k < kKept; ++k) {
       const int c = k * kSweep + threadIdx.x * N;
-      if (c < C) kept[k] = *reinterpret_cast<const Vector<T, N>*>(from + c);
+      if (c < C) kept[k] = read<N>(from + c);
     }
   }
 

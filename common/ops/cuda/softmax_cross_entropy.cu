@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(kThreads)
   Softmax softmax;
 #pragma unroll 4
   for (int v = first; v < V; v += kThreads * N) {
-    const auto access = *reinterpret_cast<const Vector<T, N>*>(logits + v);
+    const auto access = read<N>(logits + v);
     if (v < kept) *reinterpret_cast<Vector<T, N>*>(row + v) = access;
     float values[N];
     widen(access, values);

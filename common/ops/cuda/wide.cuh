@@ -9,6 +9,21 @@
 
 namespace qlora::cuda {
 
+/// One access: 16 bytes, or a single element. The bits are asked for as one vector, because copies
+/// of N elements are compiled to N loads.
+template <int N, typename T>
+__device__ Vector<T, N> read(const T* from) {
+  Vector<T, N> values;
+  if constexpr (N == 1) {
+    values.value[0] = *from;
+  } else {
+    static_assert(sizeof(values) == sizeof(uint4));
+    const uint4 bits = *reinterpret_cast<const uint4*>(from);
+    memcpy(&values, &bits, sizeof(values));
+  }
+  return values;
+}
+
 /// The elements of an access as float32.
 template <typename T, int N>
 __device__ void widen(const Vector<T, N>& from, float* to) {
@@ -22,7 +37,7 @@ __device__ void load(const T* from, float (&to)[N]) {
   constexpr int kPart = N < kWide<T> ? N : kWide<T>;
 #pragma unroll
   for (int part = 0; part < N; part += kPart) {
-    widen(*reinterpret_cast<const Vector<T, kPart>*>(from + part), to + part);
+    widen(read<kPart>(from + part), to + part);
   }
 }
 
