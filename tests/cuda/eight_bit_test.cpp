@@ -41,9 +41,9 @@ TEST(CudaEightBit, RowsOfInt8AreTheirTwins) {
 TEST(CudaEightBit, RowsWithoutAScale) {
   SKIP_WITHOUT_GPU();
   // Zeros; a NaN; an infinity, which 70000 is in float16; ties, which go to the even integer.
-  const Tensor x = Tensor::from<float>(Floats{0.0f, -0.0f, 1e-8f, 1.0f, NAN, -2.0f, 5.0f, 70000.0f,
-                                              -5.0f, 254.0f, 1.0f, -3.0f},
-                                       {4, 3});
+  const Tensor x = Tensor::from<float>(
+      Floats{0.0f, -0.0f, 1e-8f, 1.0f, NAN, -2.0f, 5.0f, 70000.0f, -5.0f, 254.0f, 1.0f, -3.0f},
+      {4, 3});
   const Int8Tensor theirs = qlora::quantize_int8(x);
   const Int8Tensor ours = ops::quantize_int8(to_gpu(x));
   EXPECT_TRUE(same_on_gpu(ours.codes, theirs.codes));
@@ -82,9 +82,9 @@ TEST(CudaEightBit, BlocksAreTheirTwins) {
 TEST(CudaEightBit, SpecialBlocksAndTies) {
   SKIP_WITHOUT_GPU();
   const Tensor map = qlora::quantize_blockwise8(Tensor::zeros(DType::f32, {1}), 1).map;
-  Floats x{0.0f,      -0.0f, 1e-40f,     0.0f,  NAN,       1.0f,   0.0f,       3.0f,
-           INFINITY,  1.0f,  -INFINITY,  NAN,   3.0f,      -3.0f,  0x1p-126f,  1e-39f,
-           0x1p-126f, 0.0f,  -0x1p-127f, 1e-39f, 2e38f,    -2e38f, 1.0f,       0.0f};
+  Floats x{0.0f,      -0.0f, 1e-40f,     0.0f,   NAN,   1.0f,   0.0f,      3.0f,
+           INFINITY,  1.0f,  -INFINITY,  NAN,    3.0f,  -3.0f,  0x1p-126f, 1e-39f,
+           0x1p-126f, 0.0f,  -0x1p-127f, 1e-39f, 2e38f, -2e38f, 1.0f,      0.0f};
   for (int k = 0; k + 1 < 256; ++k) {
     const float middle = (map.data<float>()[k] + map.data<float>()[k + 1]) * 0.5f;
     x.insert(x.end(), {next_down(middle), middle, next_up(middle), 1.0f});

@@ -28,8 +28,8 @@ TEST(CudaGolden4bit, CodesAndMaximaOfAllCases) {
     const std::string prefix = quantized_name(input, type, blocksize);
     SCOPED_TRACE(prefix);
     const Tensor x = file.tensor(input + ".input");
-    const QuantizedTensor q = ops::on(
-        Device::cpu, ops::quantize_4bit(to_gpu(x), quant_type_of(type), blocksize));
+    const QuantizedTensor q =
+        ops::on(Device::cpu, ops::quantize_4bit(to_gpu(x), quant_type_of(type), blocksize));
     EXPECT_TRUE(same_bytes(q.absmax, file.tensor(prefix + ".absmax")));
     // The reciprocal is IEEE's, not the approximate one of bitsandbytes' build.
     EXPECT_EQ(differing_codes(q, x, file.tensor(prefix + ".packed")),
@@ -49,9 +49,9 @@ TEST(CudaGolden4bit, DequantizedValuesOfAllCases) {
     const QuantType type =
         prefix.find(".nf4.") != std::string::npos ? QuantType::nf4 : QuantType::fp4;
     const std::int64_t blocksize = std::stoi(prefix.substr(prefix.find(".bs") + 3));
-    const QuantizedTensor q = assembled(type, blocksize, info.dtype, info.shape,
-                                        file.tensor(prefix + ".packed"),
-                                        file.tensor(prefix + ".absmax"));
+    const QuantizedTensor q =
+        assembled(type, blocksize, info.dtype, info.shape, file.tensor(prefix + ".packed"),
+                  file.tensor(prefix + ".absmax"));
     EXPECT_TRUE(same_bytes(restored_on_gpu(q, info.dtype), file.tensor(info.name)));
     ++compared;
   }
@@ -67,13 +67,13 @@ TEST(CudaGolden4bit, DoubleQuantizedValues) {
         row.at("case").as_string() + "." + row.at("input_dtype").as_string() + ".";
     SCOPED_TRACE(prefix);
     const Tensor x = file.tensor(prefix + "input");
-    QuantizedTensor q =
-        ops::on(Device::cpu, ops::quantize_4bit(to_gpu(x),
-                                                quant_type_of(row.at("quant_type").as_string()),
-                                                row.at("blocksize").as_integer(), true));
+    QuantizedTensor q = ops::on(
+        Device::cpu, ops::quantize_4bit(to_gpu(x), quant_type_of(row.at("quant_type").as_string()),
+                                        row.at("blocksize").as_integer(), true));
     EXPECT_TRUE(same_bytes(q.packed, file.tensor(prefix + "packed")));
     const float offset = file.tensor(prefix + "offset").data<float>()[0];
-    EXPECT_LE(ulps_between(q.offset, offset), 1);
+    // torch's sum of many maxima is one of several parts, each of them rounded.
+    EXPECT_LE(ulps_between(q.offset, offset), q.blocks() > 256 ? 2 : 1);
     if (q.offset == offset) {
       EXPECT_TRUE(same_bytes(q.absmax, file.tensor(prefix + "absmax_q")));
       EXPECT_TRUE(same_bytes(q.nested_absmax, file.tensor(prefix + "nested_absmax")));
