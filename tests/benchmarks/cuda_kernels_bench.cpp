@@ -84,6 +84,7 @@ void measure(std::int64_t N, std::int64_t K) {
   const double values = 2.0 * static_cast<double>(N * K);
   std::vector<Turn> turns;
   const int count = std::max(2, static_cast<int>(kRotatedBytes / values) + 1);
+  turns.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) turns.push_back(make_turn(N, K));
   const Turn& first = turns.front();
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
-constexpr int kChunks = 4;        // accesses of 16 bytes that a thread has under way
+constexpr int kChunks = 4;  // accesses of 16 bytes that a thread has under way
 constexpr int kMeanThreads = 1024;
 
 // The thresholds of a format as a tree: node 1 is the middle one, below node k stand 2k and 2k + 1.
@@ -208,8 +208,8 @@ void launch(const Tensor& x, const QuantizedTensor& q, const Tensor& absmax, con
                    elements<std::uint8_t>(q.packed),
                    elements<float>(absmax),
                    elements<double>(sums)};
-  const auto kernel = q.blocksize <= kWarp * kWide<T> ? quantize_small<T, Format>
-                                                      : quantize_large<T, Format>;
+  const auto kernel =
+      q.blocksize <= kWarp * kWide<T> ? quantize_small<T, Format> : quantize_large<T, Format>;
   kernel<<<grid_of<T>(q), kThreads, 0, stream()>>>(job, Format::tree());
 }
 
@@ -236,8 +236,7 @@ Tensor quantize_4bit(const Tensor& x, const QuantizedTensor& q, Arena& arena) {
   });
   check_launch(op);
   if (!q.nested()) return {};
-  quantize_blockwise8(absmax, offset, q.nested_code, q.nested_blocksize, q.absmax,
-                      q.nested_absmax);
+  quantize_blockwise8(absmax, offset, q.nested_code, q.nested_blocksize, q.absmax, q.nested_absmax);
   return offset;
 }
 
