@@ -61,12 +61,12 @@ QuantizedTensor quantize_on_gpu(const Tensor& x, QuantType type, std::int64_t bl
                                                             blocksize, double_quant));
   q.dtype = x.dtype();
   q.shape = x.shape();
-  q.packed = cuda::empty(DType::u8, {(x.numel() + 1) / 2, 1});
-  q.absmax = cuda::empty(double_quant ? DType::u8 : DType::f32, {q.blocks()});
+  q.packed = empty_on(Device::cuda, DType::u8, {(x.numel() + 1) / 2, 1});
+  q.absmax = empty_on(Device::cuda, double_quant ? DType::u8 : DType::f32, {q.blocks()});
   Arena arena = arena_on(Device::cuda);
   if (double_quant) {
     const std::int64_t groups = (q.blocks() + q.nested_blocksize - 1) / q.nested_blocksize;
-    q.nested_absmax = cuda::empty(DType::f32, {groups});
+    q.nested_absmax = empty_on(Device::cuda, DType::f32, {groups});
   }
   const Tensor offset = cuda::quantize_4bit(x, q, arena);
   if (offset) q.offset = *on(Device::cpu, offset).data<float>();
@@ -104,8 +104,8 @@ Int8Tensor quantize_int8(const Tensor& weight) {
   if (weight.device() == Device::cuda) {
     require(weight.rank() == 2 && is_floating(weight.dtype()), "quantize_int8",
             "a floating-point matrix");
-    const Int8Tensor t{cuda::empty(DType::i8, weight.shape()),
-                       cuda::empty(DType::f32, {weight.dim(0)})};
+    const Int8Tensor t{empty_on(Device::cuda, DType::i8, weight.shape()),
+                       empty_on(Device::cuda, DType::f32, {weight.dim(0)})};
     cuda::quantize_int8(weight, t);
     return t;
   }
@@ -127,8 +127,8 @@ Blockwise8Tensor quantize_blockwise8(const Tensor& x, std::int64_t blocksize) {
     // The checks and the map are those of a tensor without elements.
     Blockwise8Tensor t = qlora::quantize_blockwise8(Tensor::empty(DType::f32, {0}), blocksize);
     t.map = on(Device::cuda, t.map);
-    t.codes = cuda::empty(DType::u8, x.shape());
-    t.absmax = cuda::empty(DType::f32, {(x.numel() + blocksize - 1) / blocksize});
+    t.codes = empty_on(Device::cuda, DType::u8, x.shape());
+    t.absmax = empty_on(Device::cuda, DType::f32, {(x.numel() + blocksize - 1) / blocksize});
     cuda::quantize_blockwise8(x, {}, t.map, blocksize, t.codes, t.absmax);
     return t;
   }

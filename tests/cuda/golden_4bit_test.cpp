@@ -72,7 +72,8 @@ TEST(CudaGolden4bit, DoubleQuantizedValues) {
                                         row.at("blocksize").as_integer(), true));
     EXPECT_TRUE(same_bytes(q.packed, file.tensor(prefix + "packed")));
     const float offset = file.tensor(prefix + "offset").data<float>()[0];
-    EXPECT_LE(ulps_between(q.offset, offset), 1);
+    // torch's sum of many maxima is one of several parts, each of them rounded.
+    EXPECT_LE(ulps_between(q.offset, offset), q.blocks() > 256 ? 2 : 1);
     if (q.offset == offset) {
       EXPECT_TRUE(same_bytes(q.absmax, file.tensor(prefix + "absmax_q")));
       EXPECT_TRUE(same_bytes(q.nested_absmax, file.tensor(prefix + "nested_absmax")));

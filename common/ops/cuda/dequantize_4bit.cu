@@ -22,12 +22,12 @@ struct CodeValues {
 
 // What restores the maximum of a block.
 struct Maxima {
-  const float* absmax;         // (blocks), or nullptr:
-  const std::uint8_t* codes;   // (blocks)
-  const float* nested_code;    // (256)
-  const float* nested_absmax;  // (groups)
+  const float* absmax = nullptr;         // (blocks), or nullptr:
+  const std::uint8_t* codes = nullptr;   // (blocks)
+  const float* nested_code = nullptr;    // (256)
+  const float* nested_absmax = nullptr;  // (groups)
   Divider nested_blocksize;
-  float offset;
+  float offset = 0.0f;
 };
 
 // Codes of n elements, and rows of K values with `padding` elements behind each.
@@ -184,15 +184,15 @@ void dequantize_4bit(const QuantizedTensor& q, const Tensor& out) {
   if (n == 0) return;
   require(n < kMostElements, op, "fewer than 2^32 elements");
   const std::int64_t group = q.nested() ? std::min(q.nested_blocksize, q.blocks()) : 1;
-  const Divider nested_blocksize(static_cast<std::uint32_t>(group));
-  const Maxima maxima = q.nested() ? Maxima{nullptr,
-                                            elements<std::uint8_t>(q.absmax),
-                                            elements<float>(q.nested_code),
-                                            elements<float>(q.nested_absmax),
-                                            nested_blocksize,
-                                            q.offset}
-                                   : Maxima{elements<float>(q.absmax), nullptr, nullptr, nullptr,
-                                            nested_blocksize,          0};
+  Maxima maxima{.nested_blocksize = Divider(static_cast<std::uint32_t>(group))};
+  if (q.nested()) {
+    maxima.codes = q.absmax.data<std::uint8_t>();
+    maxima.nested_code = q.nested_code.data<float>();
+    maxima.nested_absmax = q.nested_absmax.data<float>();
+    maxima.offset = q.offset;
+  } else {
+    maxima.absmax = q.absmax.data<float>();
+  }
   const bool is_flat = out.shape() == q.shape;
   const std::int64_t K = is_flat ? n : q.shape.back();
   const std::int64_t ld = is_flat ? n : out.dim(-1);

@@ -48,7 +48,8 @@ __device__ float block_largest(float x) {
 template <int BYTES>
 using Word = std::conditional_t<
     BYTES == 16, uint4,
-    std::conditional_t<BYTES == 8, uint2, std::conditional_t<BYTES == 4, unsigned, unsigned short>>>;
+    std::conditional_t<BYTES == 8, uint2,
+                       std::conditional_t<BYTES == 4, unsigned, unsigned short>>>;
 
 /// Elements [i, i + N) of p (n), which nobody writes meanwhile; zeros from n on.
 /// @param wide  p + i is a multiple of the vector's size: one access where the vector is whole
@@ -92,8 +93,8 @@ class Divider {
   /// @param divisor  1 … 2^31 - 1
   explicit Divider(std::uint32_t divisor)
       : shift_(31 + std::bit_width(divisor - 1)),
-        multiplier_(static_cast<std::uint32_t>(((std::uint64_t{1} << shift_) + divisor - 1) /
-                                               divisor)) {}
+        multiplier_(
+            static_cast<std::uint32_t>(((std::uint64_t{1} << shift_) + divisor - 1) / divisor)) {}
 
   /// n / divisor for n < 2^31. With e = multiplier · divisor - 2^shift < divisor <= 2^(shift - 31)
   /// the product is too large by n · e < 2^shift, which is less than a divisor'th part.
