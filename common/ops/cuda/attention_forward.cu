@@ -95,7 +95,9 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   const int H = static_cast<int>(shape.H), h = blockIdx.x % H, b = blockIdx.x / H;
   const int kv = h / (H / static_cast<int>(shape.K));
   const int first = (gridDim.y - 1 - blockIdx.y) * kQueries;  // query of the block
-  const int warp_row = threadIdx.x / kWarp * (16 * kParts), lane = threadIdx.x % kWarp;
+  // Taken from lane 0, so that the compiler knows it to be the same in all lanes.
+  const int warp = __shfl_sync(~0u, static_cast<int>(threadIdx.x) / kWarp, 0);
+  const int warp_row = warp * (16 * kParts), lane = threadIdx.x % kWarp;
   const int position = S - T + first;
   const int keys = min(S, position + kQueries);  // that one of the queries sees
   const Element* k = head_of(in.k, shape, b, kv);
