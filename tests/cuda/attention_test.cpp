@@ -169,7 +169,7 @@ TEST(CudaAttention, CachedIsItsTwin) {
                                                                       {3, 1, 257, 8, 1, 64},
                                                                       {2, 3, 65, 4, 4, 128},
                                                                       {1, 5, 130, 3, 1, 32},
-                                                                      {1, 33, 97, 6, 2, 64},
+                                                                      {1, 33, 98, 6, 2, 64},
                                                                       {2, 2, 33, 3, 1, 80}}) {
       const AttentionShape s{B, T, S, H, K, D};
       const std::int64_t HD = H * D, KD = K * D, capacity = S + 3;

@@ -11,6 +11,11 @@ inline constexpr int kTileWarps = 4;
 inline constexpr int kTileThreads = kTileWarps * kWarp;
 inline constexpr float kLog2E = 1.4426950408889634f;
 
+/// This warp's number, taken from lane 0, so that the compiler knows all lanes to have the same.
+__device__ inline int warp_number() {
+  return __shfl_sync(~0u, static_cast<int>(threadIdx.x) / kWarp, 0);
+}
+
 /// Where a tile of rows of D elements keeps the eight elements `piece` of a row, counted in
 /// elements. The pieces of a row change places by its number, so that eight rows of one piece lie
 /// in different banks; 16 rows further they change places alike.
@@ -97,6 +102,31 @@ __device__ void multiply_tile(float (&c)[M][D / 8][4], const float (&p)[M][N / 8
       for (int m = 0; m < M; ++m) {
         multiply_add<Element>(c[m][2 * n], a[m], f.part[0], f.part[1]);
         multiply_add<Element>(c[m][2 * n + 1], a[m], f.part[2], f.part[3]);
+      }
+    }
+  }
+}
+
+/// What the rows of a product are; its columns are the other.
+enum class Rows { queries, keys };
+
+/// Puts `value` in s wherever the query does not see the key.
+template <Rows ROWS, int N, int M, typename Element>
+__device__ void hide(const AttentionInputs<Element>& in, int b, int first_row, int first_column,
+                     float value, float (&s)[M][N / 8][4]) {
+  const int lane = threadIdx.x % kWarp;
+#pragma unroll
+  for (int n = 0; n < N / 8; ++n) {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      const int column = first_column + 8 * n + 2 * (lane % 4) + j;
+      const int column_segment = segment_of(in, b, column);
+#pragma unroll
+      for (int i = 0; i < 2 * M; ++i) {
+        const int row = first_row + 8 * i + lane / 4, row_segment = segment_of(in, b, row);
+        const bool sees = ROWS == Rows::queries ? visible(row, column, row_segment, column_segment)
+                                                : visible(column, row, column_segment, row_segment);
+        if (!sees) s[i / 2][n][2 * (i % 2) + j] = value;
       }
     }
   }
