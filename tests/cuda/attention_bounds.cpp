@@ -80,7 +80,8 @@ Tensor backward_bounds(const AttentionShape& s, const Tensor& qkv, const Tensor&
       error_of_probabilities(s, largest_norm(qkv, 0, HD, D), largest_norm(qkv, HD, KD, D));
   const double e_dP =
       static_cast<double>(D + 8) * 0x1p-23 * norm_dout * (norm_v + largest_norm(out, 0, HD, D));
-  const double n = static_cast<double>(T * s.H / s.K) * 0x1p-23;
+  const std::int64_t queries = T * (s.H / s.K);  // that a key has
+  const double n = static_cast<double>(queries) * 0x1p-23;
   const float scale = 1.0f / std::sqrt(static_cast<float>(D));
   const Tensor bounds = filled(qkv.shape(), 0), magnitudes = qkv.clone(), dout_abs = dout.clone();
   make_absolute(magnitudes, 0);
