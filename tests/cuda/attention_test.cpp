@@ -1,19 +1,8 @@
 // Attention on the GPU beside the CPU, element by element.
-//
-// The bounds. With u the unit roundoff of the format in which P and dS enter the tensor cores (of
-// float32 where they do not), and sums of n terms in float32, each term and each sum rounded:
-//   scores        |q|·|k| (D + 8) 2^-23 / sqrt D, once here and once on the CPU
-//   P             that, T 2^-23 of its sum, 2^-20 for exp and for the rounding of lse: e, relative
-//   out           (u + e) Σ P |v|, and one rounding of the result
-//   dv            (u + e + n 2^-23) Σ P |dout|
-//   dS            E = u |dS| + P (e (|dP| + |Δ|) + (D + 8) 2^-23 |dout| (|v| + |out|))
-//   dq, dk        Σ (E + n 2^-23 |dS|) |k| / sqrt D, the same with |q|
-// float16 has an absolute error of 2^-25 below 2^-14. Products of two errors are within 2 %.
-#include <algorithm>
-#include <cmath>
+#include <array>
+#include <cstring>
 
-#include "core/matmul.h"
-#include "cuda/twin.h"
+#include "cuda/attention_bounds.h"
 #include "ops/ops.h"
 
 namespace qlora {
@@ -59,73 +48,6 @@ Tensor mask_of(const AttentionShape& s, Padding padding) {
   return mask;
 }
 
-// What the tensor cores round P and dS to; without them nothing does.
-double operand_roundoff(DType dtype, AttentionKernel kernel, const AttentionShape& s) {
-  const bool tensor_cores =
-      kernel != AttentionKernel::plain && (s.D == 32 || s.D == 64 || s.D == 128);
-  return unit_roundoff(tensor_cores ? dtype : DType::f32);
-}
-
-double smallest(DType dtype) {
-  return dtype == DType::f16 ? 0x1p-25 : 0.0;
-}
-
-// The largest Euclidean norm of a head's vector in columns [from, from + count).
-double largest_norm(const Tensor& rows, std::int64_t from, std::int64_t count, std::int64_t D) {
-  double largest = 0;
-  for (std::int64_t i = 0; i < rows.dim(0); ++i) {
-    for (std::int64_t c = from; c < from + count; c += D) {
-      double sum = 0;
-      for (std::int64_t d = c; d < c + D; ++d) {
-        sum += std::pow(rows.data<float>()[i * rows.dim(1) + d], 2);
-      }
-      largest = std::max(largest, std::sqrt(sum));
-    }
-  }
-  return largest;
-}
-
-double error_of_probabilities(const AttentionShape& s, double norm_q, double norm_k) {
-  const auto D = static_cast<double>(s.D), S = static_cast<double>(s.S);
-  return 2 * norm_q * norm_k / std::sqrt(D) * (D + 8) * 0x1p-23 + S * 0x1p-23 + 0x1p-20;
-}
-
-// |ours - theirs| <= bound + u |theirs|, element by element; equal infinities pass, no NaN does.
-::testing::AssertionResult within(const Tensor& ours, const Tensor& theirs, const Tensor& bounds) {
-  const Tensor host = to_host(ours);
-  const double u = unit_roundoff(ours.dtype()), least = smallest(ours.dtype());
-  for (std::int64_t i = 0; i < host.numel(); ++i) {
-    const double a = host.data<float>()[i], b = theirs.data<float>()[i];
-    const double bound = 1.02 * (bounds.data<float>()[i] + u * std::abs(b) + least);
-    if (a == b || std::abs(a - b) <= bound) continue;
-    return ::testing::AssertionFailure()
-           << "element " << i << " of " << to_string(host.shape()) << " is " << a
-           << " on the GPU and " << b << " on the CPU, beyond " << bound;
-  }
-  return ::testing::AssertionSuccess();
-}
-
-Tensor filled(const Shape& shape, double value) {
-  const Tensor t = Tensor::empty(DType::f32, shape);
-  std::fill_n(t.data<float>(), t.numel(), static_cast<float>(value));
-  return t;
-}
-
-void make_absolute(const Tensor& rows, std::int64_t from) {
-  for (std::int64_t i = 0; i < rows.numel(); ++i) {
-    float& x = rows.data<float>()[i];
-    if (i % rows.dim(-1) >= from) x = std::abs(x);
-  }
-}
-
-// (u + e) · bound, and where numbers are float16 also what the smallest ones lose.
-void scale_bounds(const Tensor& bounds, double factor, double absolute) {
-  for (std::int64_t i = 0; i < bounds.numel(); ++i) {
-    float& x = bounds.data<float>()[i];
-    x = static_cast<float>(x * factor + absolute);
-  }
-}
-
 TEST(CudaAttention, ForwardIsItsTwin) {
   SKIP_WITHOUT_GPU();
   for (const DType dtype : kDeviceTypes) {
@@ -166,60 +88,6 @@ TEST(CudaAttention, ForwardIsItsTwin) {
   }
 }
 
-// Bounds of dqkv for P and dS rounded to u. All tensors are the host's, in float32.
-Tensor backward_bounds(const AttentionShape& s, const Tensor& qkv, const Tensor& mask,
-                       const Tensor& out, const Tensor& lse, const Tensor& dout, double u,
-                       double least) {
-  constexpr auto kNo = Transpose::no, kYes = Transpose::yes;
-  const std::int64_t T = s.T, D = s.D, HD = s.H * D, KD = s.K * D, columns = HD + 2 * KD;
-  const double norm_v = largest_norm(qkv, HD + KD, KD, D), norm_dout = largest_norm(dout, 0, HD, D);
-  const double e =
-      error_of_probabilities(s, largest_norm(qkv, 0, HD, D), largest_norm(qkv, HD, KD, D));
-  const double e_dP =
-      static_cast<double>(D + 8) * 0x1p-23 * norm_dout * (norm_v + largest_norm(out, 0, HD, D));
-  const std::int64_t group = s.H / s.K;
-  const double n = static_cast<double>(T * group) * 0x1p-23;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(D));
-  const Tensor bounds = filled(qkv.shape(), 0), magnitudes = qkv.clone(), dout_abs = dout.clone();
-  make_absolute(magnitudes, 0);
-  make_absolute(dout_abs, 0);
-  std::vector<float> P(static_cast<std::size_t>(T * T)), E(P.size());
-  for (std::int64_t i = 0; i < s.B * s.H; ++i) {
-    const std::int64_t b = i / s.H, h = i % s.H, kv = h / (s.H / s.K), row = b * T;
-    const auto at = [&](const Tensor& t, std::int64_t column) {
-      return t.data<float>() + row * t.dim(1) + column;
-    };
-    const std::int64_t q = h * D, k = HD + kv * D, v = HD + KD + kv * D;
-    matmul<float>(kNo, kYes, T, T, D, scale, at(qkv, q), columns, at(qkv, k), columns, 0.0f,
-                  P.data(), T);
-    matmul<float>(kNo, kYes, T, T, D, 1.0f, at(dout, q), HD, at(qkv, v), columns, 0.0f, E.data(),
-                  T);
-    for (std::int64_t t = 0; t < T; ++t) {
-      double delta = 0;
-      for (std::int64_t d = 0; d < D; ++d)
-        delta += at(out, q)[t * HD + d] * at(dout, q)[t * HD + d];
-      for (std::int64_t j = 0; j < T; ++j) {
-        float &p = P[static_cast<std::size_t>(t * T + j)],
-              &x = E[static_cast<std::size_t>(t * T + j)];
-        const bool sees = j <= t && (!mask || mask.data<std::int32_t>()[row + j] != 0);
-        p = sees ? std::exp(p - lse.data<float>()[i * T + t]) : 0.0f;
-        const double dS = p * (x - delta);
-        x = static_cast<float>((u + n) * std::abs(dS) +
-                               p * (e * (std::abs(x) + std::abs(delta)) + e_dP) +
-                               (sees ? least : 0.0));
-        p = static_cast<float>((u + e + n) * p + (sees ? least : 0.0));
-      }
-    }
-    matmul<float>(kNo, kNo, T, D, T, scale, E.data(), T, at(magnitudes, k), columns, 0.0f,
-                  at(bounds, q), columns);
-    matmul<float>(kYes, kNo, T, D, T, scale, E.data(), T, at(magnitudes, q), columns, 1.0f,
-                  at(bounds, k), columns);
-    matmul<float>(kYes, kNo, T, D, T, 1.0f, P.data(), T, at(dout_abs, q), HD, 1.0f, at(bounds, v),
-                  columns);
-  }
-  return bounds;
-}
-
 TEST(CudaAttention, BackwardIsItsTwin) {
   SKIP_WITHOUT_GPU();
   Arena host_arena, arena = ops::arena_on(Device::cuda);
@@ -251,6 +119,92 @@ TEST(CudaAttention, BackwardIsItsTwin) {
             }
             first = ours;
           }
+        }
+      }
+    }
+  }
+}
+
+// Head sizes that the tensor cores' kernels do not have, odd ones too.
+TEST(CudaAttention, AnyHeadSize) {
+  SKIP_WITHOUT_GPU();
+  Arena host_arena, arena = ops::arena_on(Device::cuda);
+  for (const DType dtype : kDeviceTypes) {
+    for (const std::int64_t D : {1, 4, 80, 255, 256}) {
+      const AttentionShape s{2, 37, 37, 3, 1, D};
+      const Tensor qkv = random_tensor(dtype, {s.B * s.T, (s.H + 2 * s.K) * D}, 1);
+      const Tensor dout = random_tensor(dtype, {s.B * s.T, s.H * D}, 2);
+      const Tensor out = poisoned(dtype, dout.shape());
+      const Tensor lse = poisoned(DType::f32, {s.B, s.H, s.T});
+      const Tensor ours = poisoned(dtype, qkv.shape());
+      ops::attention_forward(s, to_gpu(qkv), Tensor(), out, lse);
+      ops::attention_backward(s, to_gpu(qkv), Tensor(), out, lse, to_gpu(dout), arena, ours);
+      const Tensor their_out = Tensor::empty(DType::f32, dout.shape());
+      const Tensor their_lse = Tensor::empty(DType::f32, lse.shape());
+      const Tensor dqkv = Tensor::empty(DType::f32, qkv.shape());
+      ops::attention_forward(s, widened(qkv), Tensor(), their_out, their_lse);
+      ops::attention_backward(s, widened(qkv), Tensor(), to_host(out), to_host(lse), widened(dout),
+                              host_arena, dqkv);
+      EXPECT_TRUE(within(ours, dqkv,
+                         backward_bounds(s, widened(qkv), Tensor(), to_host(out), to_host(lse),
+                                         widened(dout), 0x1p-24, 0.0)))
+          << python_name(dtype) << " D " << D;
+      // a mean of values, which are below 6
+      const double e = error_of_probabilities(s, largest_norm(widened(qkv), 0, s.H * D, D),
+                                              largest_norm(widened(qkv), s.H * D, D, D));
+      EXPECT_TRUE(within(out, their_out, filled(their_out.shape(), 6 * e)))
+          << python_name(dtype) << " D " << D;
+    }
+  }
+}
+
+// Generation: few queries over many keys, and a prompt at once. The cache has room to spare, which
+// is poisoned.
+TEST(CudaAttention, CachedIsItsTwin) {
+  SKIP_WITHOUT_GPU();
+  Arena host_arena, arena = ops::arena_on(Device::cuda);
+  for (const DType dtype : kDeviceTypes) {
+    for (const auto& [B, T, S, H, K, D] : std::vector<AttentionShape>{{1, 1, 1, 1, 1, 32},
+                                                                      {1, 1, 2049, 6, 2, 128},
+                                                                      {3, 1, 257, 8, 1, 64},
+                                                                      {2, 3, 65, 4, 4, 128},
+                                                                      {1, 5, 130, 3, 1, 32},
+                                                                      {1, 33, 98, 6, 2, 64},
+                                                                      {2, 2, 33, 3, 1, 80}}) {
+      const AttentionShape s{B, T, S, H, K, D};
+      const std::int64_t HD = H * D, KD = K * D, capacity = S + 3;
+      const Tensor qkv = random_tensor(dtype, {B * T, HD + 2 * KD}, 1);
+      const Tensor keys = random_tensor(dtype, {B, capacity, KD}, 2);
+      const Tensor values = random_tensor(dtype, {B, capacity, KD}, 3);
+      for (const Tensor& cache : {keys, values}) {
+        for (std::int64_t b = 0; b < B; ++b) {
+          const auto row = static_cast<std::size_t>(KD) * size_of(dtype);
+          std::memset(static_cast<char*>(cache.raw()) +
+                          static_cast<std::size_t>((b + 1) * capacity - 3) * row,
+                      0xff, 3 * row);
+        }
+      }
+      const Tensor out = Tensor::empty(DType::f32, {B * T, HD}), sums = out.clone();
+      ops::attention_cached(s, widened(qkv), widened(keys), widened(values), host_arena, out);
+      const Tensor absolute = widened(values);
+      make_absolute(absolute, 0);
+      ops::attention_cached(s, widened(qkv), widened(keys), absolute, host_arena, sums);
+      const double e =
+          error_of_probabilities(s, largest_norm(widened(qkv), 0, HD, D),
+                                 largest_norm(widened(keys).reshape({B * capacity, KD}), 0, KD, D));
+      for (const AttentionKernel kernel : {AttentionKernel::fastest, AttentionKernel::plain}) {
+        const Tensor bounds = sums.clone();
+        scale_bounds(bounds, operand_roundoff(dtype, kernel, s) + e,
+                     6.0 * static_cast<double>(S) * smallest(dtype));
+        Tensor first;
+        for (int run = 0; run < 3; ++run) {
+          const Tensor ours = poisoned(dtype, out.shape());
+          ops::attention_cached(s, to_gpu(qkv), to_gpu(keys), to_gpu(values), arena, ours, kernel);
+          EXPECT_TRUE(within(ours, out, bounds)) << name(dtype, s, Padding::none, kernel);
+          if (run > 0) {
+            EXPECT_TRUE(same_on_gpu(first, ours));
+          }
+          first = ours;
         }
       }
     }

@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   const int T = static_cast<int>(shape.T), K = static_cast<int>(shape.K);
   const int H = static_cast<int>(shape.H), group = H / K;
   const int kv = blockIdx.x % K, b = blockIdx.x / K, lane = threadIdx.x % kWarp;
-  const int first = blockIdx.y * kRows, warp_row = threadIdx.x / kWarp * 16;
+  const int first = blockIdx.y * kRows, warp_row = warp_number() * 16;
   const int first_key = first + warp_row;
   const int start = first / QUERIES;  // the queries before see none of these keys
   const int per_head = (T + QUERIES - 1) / QUERIES - start, steps = group * per_head;
@@ -77,17 +77,16 @@ __global__ void __launch_bounds__(kTileThreads, 2)
     float p[1][QUERIES / 8][4] = {};
     multiply_rows<D, QUERIES>(
         p, [&](int, int part) { return left_of<D>(k_tile + warp_row * D, 0, part); }, q_tile);
-    const bool hides = in.segments != nullptr || t < first_key + 15;
 #pragma unroll
     for (int n = 0; n < QUERIES / 8; ++n) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        const int i = 8 * n + 2 * (lane % 4) + j % 2, key = first_key + 8 * (j / 2) + lane / 4;
+        const int i = 8 * n + 2 * (lane % 4) + j % 2;
         p[0][n][j] = fast_exp2(p[0][n][j] * (scale * kLog2E) - lse[i] * kLog2E);
-        if (hides && !visible(t + i, key, segment_of(in, b, t + i), segment_of(in, b, key))) {
-          p[0][n][j] = 0.0f;
-        }
       }
+    }
+    if (in.segments != nullptr || t < first_key + 15) {
+      hide<Rows::keys, QUERIES>(in, b, first_key, t, 0.0f, p);
     }
     multiply_tile<D, QUERIES>(dv, p, dout_tile);
 
@@ -134,7 +133,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   const int T = static_cast<int>(shape.T), H = static_cast<int>(shape.H);
   const int h = blockIdx.x % H, b = blockIdx.x / H, kv = h / (H / static_cast<int>(shape.K));
   const int first = (gridDim.y - 1 - blockIdx.y) * kRows, lane = threadIdx.x % kWarp;
-  const int warp_row = threadIdx.x / kWarp * 16, first_query = first + warp_row;
+  const int warp_row = warp_number() * 16, first_query = first + warp_row;
   const int keys = min(T, first + kRows);
   const Element* k = head_of(in.k, shape, b, kv);
   const Element* v = head_of(in.v, shape, b, kv);
@@ -178,19 +177,16 @@ __global__ void __launch_bounds__(kTileThreads, 2)
     float p[1][kKeys / 8][4] = {}, ds[1][kKeys / 8][4] = {};
     multiply_rows<D, kKeys>(p, [&](int, int part) { return q[part]; }, k_tile);
     multiply_rows<D, kKeys>(ds, [&](int, int part) { return dout[part]; }, v_tile);
-    const bool hides = in.segments != nullptr || key + kKeys > first_query + 1;
 #pragma unroll
     for (int n = 0; n < kKeys / 8; ++n) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        const int r = j / 2, query = first_query + 8 * r + lane / 4;
-        const int at = key + 8 * n + 2 * (lane % 4) + j % 2;
-        const float exponent = p[0][n][j] * (scale * kLog2E) - lse[r];
-        ds[0][n][j] = fast_exp2(exponent) * (ds[0][n][j] - delta[r]);
-        if (hides && !visible(query, at, segment_of(in, b, query), segment_of(in, b, at))) {
-          ds[0][n][j] = 0.0f;
-        }
+        const float exponent = p[0][n][j] * (scale * kLog2E) - lse[j / 2];
+        ds[0][n][j] = fast_exp2(exponent) * (ds[0][n][j] - delta[j / 2]);
       }
+    }
+    if (in.segments != nullptr || key + kKeys > first_query + 1) {
+      hide<Rows::queries, kKeys>(in, b, first_query, key, 0.0f, ds);
     }
     multiply_tile<D, kKeys>(dq, ds, k_tile);
   }

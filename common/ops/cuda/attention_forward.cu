@@ -17,28 +17,6 @@ constexpr float kNone = -INFINITY;
 using PerRow = float[kParts][2];
 using Scores = float[kParts][kKeys / 8][4];
 
-// Scores of keys that a query does not see become −infinity.
-template <typename Element>
-__device__ void hide(const AttentionInputs<Element>& in, int b, int first_query, int first_key,
-                     Scores& s) {
-  const int lane = threadIdx.x % kWarp;
-#pragma unroll
-  for (int n = 0; n < kKeys / 8; ++n) {
-#pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      const int key = first_key + 8 * n + 2 * (lane % 4) + j;
-      const int key_segment = segment_of(in, b, key);
-#pragma unroll
-      for (int i = 0; i < 2 * kParts; ++i) {
-        const int query = first_query + 8 * i + lane / 4;
-        if (!visible(query, key, segment_of(in, b, query), key_segment)) {
-          s[i / 2][n][2 * (i % 2) + j] = kNone;
-        }
-      }
-    }
-  }
-}
-
 // One step of the online softmax: s becomes exp(scale · (s − largest)), `sum` the lane's share of a
 // row's sum; what was summed before is scaled down to the new `largest`. `scale` has log2 e in it.
 template <int D>
@@ -95,7 +73,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   const int H = static_cast<int>(shape.H), h = blockIdx.x % H, b = blockIdx.x / H;
   const int kv = h / (H / static_cast<int>(shape.K));
   const int first = (gridDim.y - 1 - blockIdx.y) * kQueries;  // query of the block
-  const int warp_row = threadIdx.x / kWarp * (16 * kParts), lane = threadIdx.x % kWarp;
+  const int warp_row = warp_number() * (16 * kParts), lane = threadIdx.x % kWarp;
   const int position = S - T + first;
   const int keys = min(S, position + kQueries);  // that one of the queries sees
   const Element* k = head_of(in.k, shape, b, kv);
@@ -129,7 +107,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
     }
     if (!sees) continue;
     if (in.segments != nullptr || key + kKeys > position + warp_row + 1) {
-      hide(in, b, position + warp_row, key, s);
+      hide<Rows::queries, kKeys>(in, b, position + warp_row, key, kNone, s);
     }
     softmax_step<D>(scale * kLog2E, s, largest, sum, o);
     multiply_tile<D, kKeys>(o, s, v_tile);

@@ -11,6 +11,11 @@ inline constexpr int kTileWarps = 4;
 inline constexpr int kTileThreads = kTileWarps * kWarp;
 inline constexpr float kLog2E = 1.4426950408889634f;
 
+/// This warp's number, taken from lane 0, so that the compiler knows all lanes to have the same.
+__device__ inline int warp_number() {
+  return __shfl_sync(~0u, static_cast<int>(threadIdx.x) / kWarp, 0);
+}
+
 /// Where a tile of rows of D elements keeps the eight elements `piece` of a row, counted in
 /// elements. The pieces of a row change places by its number, so that eight rows of one piece lie
 /// in different banks; 16 rows further they change places alike.
@@ -24,26 +29,41 @@ __device__ int tile_offset(int row, int piece) {
 /// Starts the copy of ROWS rows, `ld` elements apart, into a tile; those from `there` on are zeros.
 template <int ROWS, int D, typename Element>
 __device__ void copy_tile(Element* tile, const Element* rows, std::int64_t ld, int there) {
-  static_assert(ROWS * (D / 8) % kTileThreads == 0);
+  constexpr int kPieces = D / 8,
+                kStep = kTileThreads / kPieces;  // rows that the block copies at once
+  static_assert(ROWS % kStep == 0);
+  int row = threadIdx.x / kPieces;
+  const int piece = threadIdx.x % kPieces;
+  const Element* from = rows + row * ld + 8 * piece;
 #pragma unroll
-  for (int i = 0; i < ROWS * (D / 8) / kTileThreads; ++i) {
-    const int index = i * kTileThreads + static_cast<int>(threadIdx.x);
-    const int row = index / (D / 8), piece = index % (D / 8);
-    copy_async<16>(tile + tile_offset<D>(row, piece), rows + row * ld + 8 * piece, row < there);
+  for (int i = 0; i < ROWS / kStep; ++i, row += kStep, from += kStep * ld) {
+    copy_async<16>(tile + tile_offset<D>(row, piece), from, row < there);
   }
 }
 
-/// The 16×16 part of a tile at row 16 m, column 16 k, as the left side of a product.
+/// Where a lane finds its row of the 16×16 part of a tile at row 16 m, column 16 k: the four 8×8
+/// matrices of the part are numbered down its columns, or along its rows. Going on by 16 columns
+/// changes two pieces' number, which is an exclusive or: one instruction, and no register to keep.
+template <int D>
+__device__ int down_columns(int m, int k) {
+  const int lane = threadIdx.x % kWarp;
+  return 16 * m * D + (tile_offset<D>(lane % 16, lane / 16) ^ (16 * k));
+}
+template <int D>
+__device__ int along_rows(int m, int k) {
+  const int lane = threadIdx.x % kWarp;
+  return 16 * m * D + (tile_offset<D>(lane / 16 * 8 + lane % 8, lane / 8 % 2) ^ (16 * k));
+}
+
+/// That part of a tile as the left side of a product.
 template <int D, typename Element>
 __device__ Fragment left_of(const Element* tile, int m, int k) {
-  const int lane = threadIdx.x % kWarp;
-  return load_matrices(tile + tile_offset<D>(16 * m + lane % 16, 2 * k + lane / 16));
+  return load_matrices(tile + down_columns<D>(m, k));
 }
 
 /// c (16 M, N) += A · Bᵀ. left(m, k) is a Fragment of A (16 M, D); B is the N rows of a tile.
 template <int D, int N, int M, typename Element, typename Left>
 __device__ void multiply_rows(float (&c)[M][N / 8][4], const Left& left, const Element* b) {
-  const int lane = threadIdx.x % kWarp;
 #pragma unroll
   for (int k = 0; k < D / 16; ++k) {
     Fragment a[M];
@@ -51,8 +71,7 @@ __device__ void multiply_rows(float (&c)[M][N / 8][4], const Left& left, const E
     for (int m = 0; m < M; ++m) a[m] = left(m, k);
 #pragma unroll
     for (int n = 0; n < N / 16; ++n) {
-      const int row = 16 * n + lane / 16 * 8 + lane % 8;
-      const Fragment f = load_matrices(b + tile_offset<D>(row, 2 * k + lane / 8 % 2));
+      const Fragment f = load_matrices(b + along_rows<D>(n, k));
 #pragma unroll
       for (int m = 0; m < M; ++m) {
         multiply_add<Element>(c[m][2 * n], a[m], f.part[0], f.part[1]);
@@ -67,7 +86,6 @@ __device__ void multiply_rows(float (&c)[M][N / 8][4], const Left& left, const E
 template <int D, int N, int M, typename Element>
 __device__ void multiply_tile(float (&c)[M][D / 8][4], const float (&p)[M][N / 8][4],
                               const Element* b) {
-  const int lane = threadIdx.x % kWarp;
 #pragma unroll
   for (int k = 0; k < N / 16; ++k) {
     Fragment a[M];
@@ -79,11 +97,36 @@ __device__ void multiply_tile(float (&c)[M][D / 8][4], const float (&p)[M][N / 8
     }
 #pragma unroll
     for (int n = 0; n < D / 16; ++n) {
-      const Fragment f = load_transposed(b + tile_offset<D>(16 * k + lane % 16, 2 * n + lane / 16));
+      const Fragment f = load_transposed(b + down_columns<D>(k, n));
 #pragma unroll
       for (int m = 0; m < M; ++m) {
         multiply_add<Element>(c[m][2 * n], a[m], f.part[0], f.part[1]);
         multiply_add<Element>(c[m][2 * n + 1], a[m], f.part[2], f.part[3]);
+      }
+    }
+  }
+}
+
+/// What the rows of a product are; its columns are the other.
+enum class Rows { queries, keys };
+
+/// Puts `value` in s wherever the query does not see the key.
+template <Rows ROWS, int N, int M, typename Element>
+__device__ void hide(const AttentionInputs<Element>& in, int b, int first_row, int first_column,
+                     float value, float (&s)[M][N / 8][4]) {
+  const int lane = threadIdx.x % kWarp;
+#pragma unroll
+  for (int n = 0; n < N / 8; ++n) {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      const int column = first_column + 8 * n + 2 * (lane % 4) + j;
+      const int column_segment = segment_of(in, b, column);
+#pragma unroll
+      for (int i = 0; i < 2 * M; ++i) {
+        const int row = first_row + 8 * i + lane / 4, row_segment = segment_of(in, b, row);
+        const bool sees = ROWS == Rows::queries ? visible(row, column, row_segment, column_segment)
+                                                : visible(column, row, column_segment, row_segment);
+        if (!sees) s[i / 2][n][2 * (i % 2) + j] = value;
       }
     }
   }
