@@ -25,13 +25,9 @@ int main(int argc, char** argv) {
       .required()
       .value_name("FILE");
   logits.add("--output", l.output, "safetensors to write").required().value_name("FILE");
-  logits.add("--dtype", l.dtype, "arithmetic").choices({"float32", "bfloat16", "float16"});
   logits.add("--hidden-states", l.hidden_states, "write hidden_states.0 … L too");
   logits.add("--json", l.json, "write the results there").value_name("FILE");
-  logits.action([&] {
-    l.model.bf16 = l.model.bf16 || l.dtype != "float32";
-    run_logits(l);
-  });
+  logits.action([&] { run_logits(l); });
 
   GenerateOptions g;
   Options& generate = options.verb("generate", "Goes on with a text, token by token.");

@@ -10,6 +10,7 @@
 #include "course/table.h"
 #include "llama/adapters.h"
 #include "llama/decoder.h"
+#include "ops/device_memory.h"
 #include "ops/ops.h"
 
 namespace qlora {
@@ -24,15 +25,16 @@ void run_logits(const LogitsOptions& o) {
         fmt::format("rows of {} ids, the model has {} positions", T, c.max_position_embeddings));
   }
   model.reserve_positions(T);
-  Arena arena;
+  Arena arena = ops::arena_on(model.device());
   std::vector<Tensor> states;
   const Tensor h = hidden_forward(model, batch, arena, o.hidden_states ? &states : nullptr);
-  const Tensor logits = Tensor::empty(DType::f32, {B * T, c.vocab_size});
-  ops::head_forward(h, model.lm_head, logits);
+  const Tensor scores = arena.take(model.arithmetic(), {B * T, c.vocab_size});
+  ops::head_forward(h, model.lm_head, scores);
+  const Tensor logits = ops::host_copy(scores).to(DType::f32);
   NamedTensors tensors{{"logits", logits.reshape({B, T, c.vocab_size})}};
   for (std::size_t k = 0; k < states.size(); ++k) {
     tensors.emplace_back(fmt::format("hidden_states.{}", k),
-                         states[k].reshape({B, T, c.hidden_size}));
+                         states[k].to(DType::f32).reshape({B, T, c.hidden_size}));
   }
   Json j = Json::object();
   j["output"] = o.output;
@@ -61,7 +63,7 @@ void run_generate(const GenerateOptions& o) {
   const std::vector<std::int32_t> prompt = tokenizer.encode(o.prompt);
   Sampling sampling = o.sampling;
   sampling.seed = static_cast<std::uint64_t>(o.seed);
-  Arena arena;
+  Arena arena = ops::arena_on(model.device());
   DecodeStream stream(tokenizer);
   const auto start = std::chrono::steady_clock::now();
   std::string text;

@@ -14,8 +14,7 @@ struct LogitsOptions {
   std::string ids;     ///< JSON with input_ids, and perhaps attention_mask, position_ids and labels
   std::string output;  ///< a safetensors file
   std::string json;    ///< where the summary goes
-  std::string dtype = "float32";  ///< of the arithmetic; or "float64"
-  bool hidden_states = false;     ///< write those of every layer too
+  bool hidden_states = false;  ///< write those of every layer too
 };
 
 /// The command line of `generate`.

@@ -14,6 +14,7 @@
 #include "course/text.h"
 #include "llama/adapters.h"
 #include "llama/decoder.h"
+#include "ops/device_memory.h"
 #include "text/batch.h"
 #include "text/packing.h"
 
@@ -82,14 +83,15 @@ int dump_gradients(const TrainOptions& o, LlamaModel& model) {
   const Batch batch = read_ids(o.ids, static_cast<std::int32_t>(model.config.vocab_size));
   if (!batch.labels) throw BadInput(o.ids, "labels", "are missing, a gradient needs them");
   model.reserve_positions(batch.input_ids.dim(1));
-  Arena arena;
+  Arena arena = ops::arena_on(model.device());
   const TrainingPass pass{{true, o.training.arguments.seed, 0},
-                          o.training.arguments.gradient_checkpointing,
+                          o.training.arguments.activations,
                           1.0 / static_cast<double>(batch.supervised)};
   const double loss = loss_backward(model, batch, pass, arena) * pass.gradient_scale;
   const float value = static_cast<float>(loss);
   NamedTensors tensors{{"loss", Tensor::from<float>(std::span(&value, 1), {1})}};
-  for (const Parameter& p : adapter_parameters(model)) tensors.emplace_back(p.name, p.grad);
+  for (const Parameter& p : adapter_parameters(model))
+    tensors.emplace_back(p.name, ops::host_copy(p.grad));
   write_safetensors(o.dump_gradients, tensors);
   fmt::print("loss {:.6f}; {} gradients: {}\n", loss, tensors.size() - 1, o.dump_gradients);
   return 0;

@@ -6,20 +6,21 @@
 #include <cstdlib>
 
 #include "checkpoint/peft_adapter.h"
+#include "course/progress.h"
 #include "llama/adapters.h"
+#include "ops/device_memory.h"
 
 namespace qlora {
 namespace {
 
-void check_device(const ModelOptions& o) {
-  if (o.device == "cuda") {
-    throw MachineLacks(
-        "--device cuda needs the CUDA back end, which this build does not have; "
-        "--device cpu works");
-  }
-  const bool low = o.bf16 || o.fp16 || o.compute_dtype != "float32";
-  if (low)
-    fmt::print(stderr, "on the CPU arithmetic is float32; 16-bit weights are widened exactly\n");
+// The arithmetic that was asked for, if any.
+std::optional<DType> wanted(const ModelOptions& o) {
+  if (o.bf16 && o.fp16) throw UsageError("--bf16 and --fp16 exclude each other");
+  if (o.bf16) return DType::bf16;
+  if (o.fp16) return DType::f16;
+  const std::string& name = o.dtype.empty() ? o.compute_dtype : o.dtype;
+  if (name.empty()) return std::nullopt;
+  return name == "float32" ? DType::f32 : name == "float16" ? DType::f16 : DType::bf16;
 }
 
 LoadOptions load_options(const ModelOptions& o) {
@@ -29,6 +30,7 @@ LoadOptions load_options(const ModelOptions& o) {
   if (o.quantize == "fp4") options.quantize = QuantType::fp4;
   if (o.quantize == "none") options.dequantize = true;
   if (o.quantize == "int8") options.int8 = true;
+  options.placement = placement_of(o);
   return options;
 }
 
@@ -44,6 +46,11 @@ void add_model_options(Options& verb, ModelOptions& o) {
   verb.add("--bnb-4bit-compute-dtype", o.compute_dtype, "arithmetic of quantized layers")
       .choices({"float32", "float16", "bfloat16"});
   verb.add("--device", o.device, "where to compute").choices({"auto", "cpu", "cuda"});
+  verb.add("--dtype", o.dtype, "arithmetic; default: bfloat16 on a GPU that has it")
+      .choices({"float32", "float16", "bfloat16"});
+  verb.add("--compute-capability", o.compute_capability,
+           "use of the GPU only what a card of this number has")
+      .value_name("X.Y");
   verb.add("--bf16", o.bf16, "bfloat16 arithmetic, where the device has it");
   verb.add("--fp16", o.fp16, "float16 arithmetic, where the device has it");
 }
@@ -52,22 +59,39 @@ void add_adapter_option(Options& verb, ModelOptions& o) {
   verb.add("--adapter", o.adapters, "a PEFT adapter folder, to put on the model").value_name("DIR");
 }
 
+Placement placement_of(const ModelOptions& o) {
+  if (!o.compute_capability.empty()) ops::limit_gpu(o.compute_capability);
+  const std::optional<DType> arithmetic = wanted(o);
+  if (o.device == "cpu" || (o.device == "auto" && !ops::has_gpu())) {
+    if (arithmetic && *arithmetic != DType::f32) {
+      fmt::print(stderr, "on the CPU arithmetic is float32; 16-bit weights are widened exactly\n");
+    }
+    return {};
+  }
+  const bool has_bf16 = ops::gpu_has_bf16();  // where there is no GPU, this says so
+  if (arithmetic == DType::bf16 && !has_bf16) {
+    throw MachineLacks(ops::gpu_name() +
+                       " has no bfloat16 arithmetic; --fp16 or --dtype float32 works");
+  }
+  return {Device::cuda, arithmetic.value_or(has_bf16 ? DType::bf16 : DType::f16)};
+}
+
 LlamaModel load(const ModelOptions& o) {
   if (o.model.empty() == o.random_model.empty()) {
     throw UsageError("one of --model DIR and --random-model NAME is needed");
   }
-  check_device(o);
-  const LoadOptions options = load_options(o);
-  LlamaModel model;
-  if (o.model.empty()) {
-    model = random_model(named_config(o.random_model), 0);
-    if (options.int8) quantize_base_int8(model);
-    if (options.quantize) {
-      quantize_base(model, *options.quantize, options.double_quant, model.config.dtype);
-    }
-  } else {
-    model = load_model(o.model, options);
-  }
+  LoadOptions options = load_options(o);
+  std::optional<Progress> progress;  // of what takes long: the embedded model's layers do not
+  options.on_layer = [&](std::size_t done, std::size_t all) {
+    const auto layers = static_cast<std::int64_t>(all);
+    if (!progress && layers >= 12) progress.emplace("load", layers, "layers", 1);
+    if (progress) progress->update(static_cast<std::int64_t>(done));
+  };
+  LlamaModel model = o.model.empty()
+                         ? load_model(named_config(o.random_model),
+                                      RandomWeights(options.placement.device, 0), options)
+                         : load_model(o.model, options);
+  if (progress) progress->finish("");
   for (const std::string& folder : o.adapters) attach_lora(model, read_adapter(folder));
   return model;
 }

@@ -11,20 +11,22 @@ namespace qlora {
 
 /// Which model, in which storage, with which adapters.
 struct ModelOptions {
-  std::string model;                      ///< a Hugging Face folder
-  std::string random_model;               ///< or the name of a shape, with random weights
-  std::vector<std::string> adapters;      ///< PEFT folders
-  std::string quantize;                   ///< nf4, fp4, none; empty: as the folder is
-  bool double_quant = false;              ///< quantize the block maxima too
-  std::string compute_dtype = "float32";  ///< arithmetic of quantized layers
-  std::string device = "auto";            ///< or "cpu", "cuda"
+  std::string model;                  ///< a Hugging Face folder
+  std::string random_model;           ///< or the name of a shape, with random weights
+  std::vector<std::string> adapters;  ///< PEFT folders
+  std::string quantize;               ///< nf4, fp4, none; empty: as the folder is
+  bool double_quant = false;          ///< quantize the block maxima too
+  std::string dtype;                  ///< the arithmetic; empty: chosen by the device
+  std::string compute_dtype;          ///< the same under the name that bitsandbytes has for it
+  std::string device = "auto";        ///< or "cpu", "cuda"
+  std::string compute_capability;     ///< use of the GPU only what one like "7.5" has
 
   /// 16-bit arithmetic, where the device has it.
   bool bf16 = false, fp16 = false;
 };
 
 /// Declares --model, --random-model, --quantize, --double-quant, --bnb-4bit-compute-dtype,
-/// --device, --bf16 and --fp16.
+/// --device, --dtype, --bf16, --fp16 and --compute-capability.
 void add_model_options(Options& verb, ModelOptions& o);
 
 /// Declares --adapter, which may be given several times.
@@ -34,6 +36,10 @@ void add_adapter_option(Options& verb, ModelOptions& o);
 /// for is not what this processor computes in.
 /// @throws UsageError, BadInput, MachineLacks
 LlamaModel load(const ModelOptions& o);
+
+/// Where that model computes, and in what: on a GPU in bfloat16, or float16 where the card has no
+/// bfloat16, unless told; on the CPU in float32. @throws MachineLacks
+Placement placement_of(const ModelOptions& o);
 
 /// "nf4 with double quantization", "float32", …: what the base's linear layers are held in.
 std::string base_format(const LlamaModel& model);

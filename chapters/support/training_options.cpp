@@ -27,7 +27,7 @@ void add_run_options(Options& verb, TrainingOptions& o) {
   verb.add("--adam-beta2", a.adam_beta2, "of the second moment");
   verb.add("--adam-epsilon", a.adam_epsilon, "beside the root of the second moment");
   verb.add("--max-grad-norm", a.max_grad_norm, "gradients are clipped to it; 0: not");
-  verb.add("--gradient-checkpointing", a.gradient_checkpointing, "keep layer inputs alone");
+  verb.add("--gradient-checkpointing", o.gradient_checkpointing, "keep layer inputs alone");
   verb.add("--group-by-length", a.group_by_length, "rows of like length together");
   verb.add("--logging-steps", a.logging_steps, "steps between entries of log_history");
   verb.add("--eval-steps", a.eval_steps, "steps between evaluations; 0: none");
@@ -79,6 +79,7 @@ void settle(TrainingOptions& o) {
   a.lr_scheduler_type = lr_scheduler_from(o.lr_scheduler_type);
   a.save_strategy = save_strategy_from(o.save_strategy);
   a.seed = static_cast<std::uint64_t>(o.seed);
+  if (o.gradient_checkpointing) a.activations = ActivationPolicy::checkpoint;
   if (o.warmup_ratio && a.warmup_steps == 0) {
     if (!(*o.warmup_ratio >= 0 && *o.warmup_ratio < 1)) {
       throw UsageError("--warmup-ratio must be at least 0 and below 1");

@@ -11,14 +11,15 @@ namespace qlora {
 
 /// Options under the names of the Python libraries.
 struct TrainingOptions {
-  TrainingArguments arguments;         ///< settle() completes them
-  LoraConfig lora;                     ///< likewise
-  std::string data;                    ///< JSONL to train on
-  std::string eval_data;               ///< JSONL for evaluations; may be empty
-  std::string output_dir;              ///< empty: a folder in runs/
-  std::int64_t max_length = 1024;      ///< rows are cut to so many tokens
-  bool packing = false;                ///< examples share rows of max_length tokens
-  std::string resume_from_checkpoint;  ///< a folder, or "true" for the newest
+  TrainingArguments arguments;          ///< settle() completes them
+  LoraConfig lora;                      ///< likewise
+  std::string data;                     ///< JSONL to train on
+  std::string eval_data;                ///< JSONL for evaluations; may be empty
+  std::string output_dir;               ///< empty: a folder in runs/
+  std::int64_t max_length = 1024;       ///< rows are cut to so many tokens
+  bool gradient_checkpointing = false;  ///< settle() makes it arguments.activations
+  bool packing = false;                 ///< examples share rows of max_length tokens
+  std::string resume_from_checkpoint;   ///< a folder, or "true" for the newest
 
   /// As they are typed; settle() puts them into the structures above.
   std::string lr_scheduler_type = "linear";

@@ -24,8 +24,12 @@ class Arena {
   using Zero = std::function<void(const Tensor&)>;
 
   /// On the host, or wherever `allocate` makes memory.
-  Arena() : Arena(Tensor::empty, [](const Tensor& t) { t.zero(); }) {}
-  Arena(Allocate allocate, Zero zero) : allocate_(std::move(allocate)), zero_(std::move(zero)) {}
+  Arena() : Arena(Device::cpu, Tensor::empty, [](const Tensor& t) { t.zero(); }) {}
+  Arena(Device device, Allocate allocate, Zero zero)
+      : device_(device), allocate_(std::move(allocate)), zero_(std::move(zero)) {}
+
+  /// Where its memory lies.
+  Device device() const { return device_; }
 
   /// Uninitialised memory, aligned to 64 bytes (on a GPU to 256), valid until a mark set before it
   /// is released.
@@ -48,6 +52,7 @@ class Arena {
     Tensor memory;           // U8
     std::size_t before = 0;  // bytes of all earlier blocks
   };
+  Device device_;
   Allocate allocate_;
   Zero zero_;
   std::vector<Block> blocks_;

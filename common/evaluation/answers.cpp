@@ -7,6 +7,7 @@
 #include "core/parallel.h"
 #include "llama/adapters.h"
 #include "llama/generation.h"
+#include "ops/device_memory.h"
 #include "training/trainer.h"
 
 namespace qlora {
@@ -36,18 +37,19 @@ EvaluationData evaluation_data(std::vector<Example> rows, const Tokenizer& token
 ModelEvaluation evaluate_model(const LlamaModel& model, const Tokenizer& tokenizer,
                                const EvaluationData& data, double cap, std::uint64_t seed,
                                const std::function<void(std::int64_t)>& on_progress) {
-  // One token at a time, every weight would be dequantized for each: here once. The values are the
-  // same, and so is every bit of the result.
+  // One token at a time, every weight would be dequantized for each: on the CPU here once. The
+  // values are the same, and so is every bit of the result.
   LlamaModel dense = model;
-  dequantize_base(dense);
+  const bool on_cpu = model.device() == Device::cpu;
+  if (on_cpu) dequantize_base(dense);
   dense.reserve_positions(std::min(positions_needed(data), dense.config.max_position_embeddings));
   ModelEvaluation out;
   const auto n = static_cast<std::int64_t>(data.rows.size());
   out.completions.resize(data.rows.size());
   std::atomic<std::int64_t> done{0};
-  parallel_for(n, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(n, on_cpu ? 1 : n, [&](std::int64_t begin, std::int64_t end) {
     LlamaModel own = dense;  // shares the weights
-    Arena arena;
+    Arena arena = ops::arena_on(model.device());
     for (std::int64_t i = begin; i < end; ++i) {
       const auto at = static_cast<std::size_t>(i);
       const auto prompt = tokenizer.encode(data.rows[at].prompt);
@@ -61,7 +63,7 @@ ModelEvaluation evaluate_model(const LlamaModel& model, const Tokenizer& tokeniz
   answers.reserve(out.completions.size());
   for (const std::string& c : out.completions) answers.push_back(read_answer(c, cap));
   out.metrics = measure(answers, data.prices, seed);
-  Arena arena;
+  Arena arena = ops::arena_on(model.device());
   out.metrics.loss = evaluation_loss(dense, data.tokenized, kLossBatch, tokenizer.padding(), arena);
   out.metrics.perplexity = perplexity_of(*out.metrics.loss);
   return out;

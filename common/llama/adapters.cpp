@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "core/error.h"
+#include "llama/placement.h"
 #include "lora/lora.h"
 #include "lora/target_modules.h"
+#include "ops/device_memory.h"
 
 namespace qlora {
 namespace {
@@ -17,7 +19,9 @@ Adapter empty_adapter(const LlamaModel& model, const LinearGroup& group, const P
                       const LoraConfig& config, std::uint64_t stream) {
   const std::int64_t R = r_of(config, p.name);
   const auto zeros = [&](Shape shape) {
-    return Tensor::zeros(model.arithmetic(), std::move(shape));
+    const Tensor t = ops::empty_on(model.device(), adapter_dtype(model.arithmetic()), shape);
+    ops::fill_bytes(t, 0);
+    return t;
   };
   Adapter a;
   a.A = zeros({R, group.K});
@@ -64,8 +68,8 @@ std::vector<Parameter> attach_lora(LlamaModel& model, const LoraConfig& config,
                  B = Tensor::empty(DType::f32, a.B.shape());
     lora_initialize(group.K, p.N, a.A.dim(0), {seed, stream_of(kInitialization, index)},
                     A.data<float>(), B.data<float>());
-    a.A = A.to(model.arithmetic());
-    a.B = B.to(model.arithmetic());
+    ops::copy(A.to(a.A.dtype()), a.A);
+    ops::copy(B.to(a.B.dtype()), a.B);
     append_parameters(p, a, parameters);
     p.adapters.push_back(std::move(a));
   });
@@ -86,8 +90,8 @@ std::vector<Parameter> attach_lora(LlamaModel& model, const PeftAdapter& adapter
     const auto found = saved.find(p.name);
     if (found == saved.end()) return;
     Adapter a = empty_adapter(model, group, p, adapter.config, index);
-    a.A = found->second->A.to(model.arithmetic()).clone();  // the file's memory is read-only
-    a.B = found->second->B.to(model.arithmetic()).clone();
+    ops::copy(found->second->A.to(a.A.dtype()), a.A);
+    ops::copy(found->second->B.to(a.B.dtype()), a.B);
     append_parameters(p, a, parameters);
     p.adapters.push_back(std::move(a));
   });
@@ -99,7 +103,8 @@ PeftAdapter saved_form(const LlamaModel& model, const LoraConfig& config) {
   adapter.config = config;
   model.for_each_projection([&](const LinearGroup&, const Projection& p) {
     if (!p.adapters.empty()) {
-      adapter.modules.push_back({p.name, p.adapters[0].A, p.adapters[0].B});
+      adapter.modules.push_back(
+          {p.name, ops::on(Device::cpu, p.adapters[0].A), ops::on(Device::cpu, p.adapters[0].B)});
     }
   });
   return adapter;

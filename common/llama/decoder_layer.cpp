@@ -1,75 +1,213 @@
 #include "llama/decoder_layer.h"
 
+#include <algorithm>
+
 #include "ops/ops.h"
 
 namespace qlora {
 namespace {
 
-AttentionShape attention_shape(const LlamaConfig& c, const PassShape& pass) {
-  return {pass.B, pass.T, pass.T, c.num_attention_heads, c.num_key_value_heads, c.head_dim};
-}
+// A layer in a pass: memory for its activations, the parts of its forward pass, each of which makes
+// one of them out of those before it, and the two halves of its backward pass.
+class Layer {
+ public:
+  Layer(const LlamaModel& model, std::size_t layer, const PassShape& pass, Arena& arena)
+      : c_(model.config), model_(model), w_(model.layers[layer]), pass_(pass), arena_(arena) {}
+
+  void take_qkv(LayerActivations& a) const {
+    a.qkv = rows_of(c_.qkv_size());
+    a.qkv_saved = saved_of(w_.qkv);
+  }
+  void take_attention(LayerActivations& a) const {
+    a.attention = rows_of(c_.attention_size() + w_.o.room());
+    a.lse = arena_.take(ops::statistics_of(model_.arithmetic()),
+                        {pass_.B, c_.num_attention_heads, pass_.T});
+  }
+  void take_x_middle(LayerActivations& a) const {
+    a.x_middle = rows_of(c_.hidden_size);
+    a.o_saved = saved_of(w_.o);
+  }
+  void take_gate_up(LayerActivations& a) const {
+    a.gate_up = rows_of(2 * c_.intermediate_size);
+    a.gate_up_saved = saved_of(w_.gate_up);
+  }
+  void take_down(LayerActivations& a) const { a.down_saved = saved_of(w_.down); }
+
+  void qkv(const LayerActivations& a) const {
+    const ArenaScope scope(arena_);
+    const Norm norm = normed(a.x, w_.input_layernorm, w_.qkv);
+    ops::linear_forward(w_.qkv, norm.h, Tensor(), pass_.run, arena_, a.qkv, &a.qkv_saved);
+    ops::rope_forward(a.qkv, rotated_heads(), c_.head_dim, pass_.positions, model_.rope_cos,
+                      model_.rope_sin);
+  }
+  void attention(const LayerActivations& a) const {
+    ops::attention_forward(shape(), a.qkv, pass_.segments, a.attention, a.lse);
+  }
+  void x_middle(const LayerActivations& a) const {
+    ops::linear_forward(w_.o, a.attention, a.x, pass_.run, arena_, a.x_middle, &a.o_saved);
+  }
+  void gate_up(const LayerActivations& a) const {
+    const ArenaScope scope(arena_);
+    const Norm norm = normed(a.x_middle, w_.post_attention_layernorm, w_.gate_up);
+    ops::linear_forward(w_.gate_up, norm.h, Tensor(), pass_.run, arena_, a.gate_up,
+                        &a.gate_up_saved);
+  }
+  // x_next may be empty: then only what the adapters save is made.
+  void down(const LayerActivations& a, const Tensor& x_next) const {
+    const ArenaScope scope(arena_);
+    const Tensor residual = x_next ? a.x_middle : Tensor();
+    ops::linear_forward(w_.down, activated(a), residual, pass_.run, arena_, x_next, &a.down_saved);
+  }
+
+  // dx: dL/dx_next becomes dL/dx_middle.
+  void feed_forward_backward(const LayerActivations& a, const Tensor& dx) const {
+    const ArenaScope scope(arena_);
+    const std::int64_t F = c_.intermediate_size;
+    const Tensor dgate_up = rows_of(2 * F + w_.gate_up.room());
+    {
+      const ArenaScope inner(arena_);
+      const Tensor activated = this->activated(a), dactivated = rows_of(F);
+      ops::linear_backward(w_.down, activated, a.down_saved, pass_.run, dx, arena_, dactivated);
+      ops::swiglu_backward(a.gate_up, dactivated, dgate_up);
+    }
+    const Norm norm = normed(a.x_middle, w_.post_attention_layernorm, w_.gate_up);
+    const Tensor dh = rows_of(c_.hidden_size);
+    ops::linear_backward(w_.gate_up, norm.h, a.gate_up_saved, pass_.run, dgate_up, arena_, dh);
+    // dx is the gradient over the residual already; the norm's part is added
+    ops::rms_norm_backward(dh, a.x_middle, w_.post_attention_layernorm, norm.rstd, dx,
+                           w_.grad_post_attention_layernorm);
+  }
+
+  // dx: dL/dx_middle becomes dL/dx.
+  void attention_backward(const LayerActivations& a, bool need_dx, const Tensor& dx) const {
+    const ArenaScope scope(arena_);
+    const Tensor dqkv = rows_of(c_.qkv_size() + w_.qkv.room());
+    {
+      const ArenaScope inner(arena_);
+      const Tensor dattention = rows_of(c_.attention_size());
+      ops::linear_backward(w_.o, a.attention, a.o_saved, pass_.run, dx, arena_, dattention);
+      ops::attention_backward(shape(), a.qkv, pass_.segments, a.attention, a.lse, dattention,
+                              arena_, dqkv);
+    }
+    ops::rope_backward(dqkv, rotated_heads(), c_.head_dim, pass_.positions, model_.rope_cos,
+                       model_.rope_sin);
+    const Norm norm = normed(a.x, w_.input_layernorm, w_.qkv);
+    const Tensor dh = need_dx ? rows_of(c_.hidden_size) : Tensor();
+    ops::linear_backward(w_.qkv, norm.h, a.qkv_saved, pass_.run, dqkv, arena_, dh);
+    if (!need_dx) return;
+    ops::rms_norm_backward(dh, a.x, w_.input_layernorm, norm.rstd, dx, w_.grad_input_layernorm);
+  }
+
+ private:
+  struct Norm {
+    Tensor h, rstd;
+  };
+
+  Tensor rows_of(std::int64_t columns) const {
+    return arena_.take(model_.arithmetic(), {pass_.B * pass_.T, columns});
+  }
+  LinearSaved saved_of(const LinearGroup& group) const {
+    return take_saved(group, pass_.B * pass_.T, model_.arithmetic(), pass_.run, arena_);
+  }
+  AttentionShape shape() const {
+    return {pass_.B, pass_.T, pass_.T, c_.num_attention_heads, c_.num_key_value_heads, c_.head_dim};
+  }
+  std::int64_t rotated_heads() const { return c_.num_attention_heads + c_.num_key_value_heads; }
+
+  // What goes into a group of linears: made in both passes, since it costs less to make than to
+  // keep.
+  Norm normed(const Tensor& x, const Tensor& weight, const LinearGroup& group) const {
+    const Norm n{rows_of(c_.hidden_size + group.room()),
+                 arena_.take(ops::statistics_of(model_.arithmetic()), {x.dim(0)})};
+    ops::rms_norm_forward(x, weight, c_.rms_norm_eps, n.h, n.rstd);
+    return n;
+  }
+  Tensor activated(const LayerActivations& a) const {
+    const Tensor y = rows_of(c_.intermediate_size + w_.down.room());
+    ops::swiglu_forward(a.gate_up, y);
+    return y;
+  }
+
+  const LlamaConfig& c_;
+  const LlamaModel& model_;
+  const DecoderLayer& w_;
+  const PassShape& pass_;
+  Arena& arena_;
+};
 
 }  // namespace
 
 LayerActivations layer_forward(const LlamaModel& model, std::size_t layer, const Tensor& x,
-                               const PassShape& pass, Arena& arena, const Tensor& x_next) {
-  const LlamaConfig& c = model.config;
-  const DecoderLayer& w = model.layers[layer];
-  const std::int64_t rows = pass.B * pass.T;
-  const auto take = [&](std::int64_t columns) { return arena.take(x.dtype(), {rows, columns}); };
-  LayerActivations a;
-  a.x = x;
-  a.rstd1 = arena.take(x.dtype(), {rows});
-  a.h1 = take(c.hidden_size);
-  ops::rms_norm_forward(x, w.input_layernorm, c.rms_norm_eps, a.h1, a.rstd1);
-  a.qkv = take(c.qkv_size());
-  ops::linear_forward(w.qkv, a.h1, Tensor(), pass.run, arena, a.qkv, &a.qkv_saved);
-  ops::rope_forward(a.qkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim,
-                    pass.positions, model.rope_cos, model.rope_sin);
-  a.attention = take(c.attention_size());
-  a.lse = arena.take(x.dtype(), {pass.B, c.num_attention_heads, pass.T});
-  ops::attention_forward(attention_shape(c, pass), a.qkv, pass.segments, a.attention, a.lse);
-  a.x_middle = take(c.hidden_size);
-  ops::linear_forward(w.o, a.attention, x, pass.run, arena, a.x_middle, &a.o_saved);
-  a.rstd2 = arena.take(x.dtype(), {rows});
-  a.h2 = take(c.hidden_size);
-  ops::rms_norm_forward(a.x_middle, w.post_attention_layernorm, c.rms_norm_eps, a.h2, a.rstd2);
-  a.gate_up = take(2 * c.intermediate_size);
-  ops::linear_forward(w.gate_up, a.h2, Tensor(), pass.run, arena, a.gate_up, &a.gate_up_saved);
-  a.activated = take(c.intermediate_size);
-  ops::swiglu_forward(a.gate_up, a.activated);
-  ops::linear_forward(w.down, a.activated, a.x_middle, pass.run, arena, x_next, &a.down_saved);
-  return a;
+                               const PassShape& pass, ActivationPolicy policy, Arena& arena,
+                               const Tensor& x_next) {
+  const Layer step(model, layer, pass, arena);
+  LayerActivations kept;
+  kept.x = x;
+  if (policy == ActivationPolicy::keep || policy == ActivationPolicy::lean) {
+    step.take_attention(kept);
+    step.take_x_middle(kept);
+    step.take_down(kept);
+  }
+  if (policy == ActivationPolicy::keep) {
+    step.take_qkv(kept);
+    step.take_gate_up(kept);
+  }
+  const ArenaScope scope(arena);
+  LayerActivations a = kept;
+  if (!a.qkv) step.take_qkv(a);
+  step.qkv(a);
+  if (!a.attention) step.take_attention(a);
+  step.attention(a);
+  if (!a.x_middle) {
+    step.take_x_middle(a);
+    step.take_down(a);
+  }
+  step.x_middle(a);
+  if (!a.gate_up) step.take_gate_up(a);
+  step.gate_up(a);
+  step.down(a, x_next);
+  return kept;
 }
 
-void layer_backward(const LlamaModel& model, std::size_t layer, const LayerActivations& a,
+void layer_backward(const LlamaModel& model, std::size_t layer, const LayerActivations& kept,
                     const PassShape& pass, bool need_dx, Arena& arena, const Tensor& dx) {
-  const LlamaConfig& c = model.config;
-  const DecoderLayer& w = model.layers[layer];
   const ArenaScope scope(arena);
-  const auto like = [&](const Tensor& t) { return arena.take(t.dtype(), t.shape()); };
+  const Layer step(model, layer, pass, arena);
+  LayerActivations a = kept;
+  const bool middle_is_kept = static_cast<bool>(a.x_middle);
+  if (!middle_is_kept) {
+    step.take_qkv(a);
+    step.qkv(a);
+    step.take_attention(a);
+    step.attention(a);
+    step.take_x_middle(a);
+    step.x_middle(a);
+  }
+  {
+    const ArenaScope feed_forward(arena);
+    if (!a.gate_up) {
+      step.take_gate_up(a);
+      step.gate_up(a);
+    }
+    if (!middle_is_kept) {
+      step.take_down(a);
+      step.down(a, Tensor());
+    }
+    step.feed_forward_backward(a, dx);
+  }
+  if (!a.qkv) {
+    step.take_qkv(a);
+    step.qkv(a);
+  }
+  step.attention_backward(a, need_dx, dx);
+}
 
-  const Tensor dactivated = like(a.activated);
-  ops::linear_backward(w.down, a.activated, a.down_saved, pass.run, dx, arena, dactivated);
-  const Tensor dgate_up = like(a.gate_up);
-  ops::swiglu_backward(a.gate_up, dactivated, dgate_up);
-  const Tensor dh2 = like(a.h2);
-  ops::linear_backward(w.gate_up, a.h2, a.gate_up_saved, pass.run, dgate_up, arena, dh2);
-  // dx is the gradient over the residual; the norm's part is added: dL/dx_middle
-  ops::rms_norm_backward(dh2, a.x_middle, w.post_attention_layernorm, a.rstd2, dx,
-                         w.grad_post_attention_layernorm);
-
-  const Tensor dattention = like(a.attention);
-  ops::linear_backward(w.o, a.attention, a.o_saved, pass.run, dx, arena, dattention);
-  const Tensor dqkv = like(a.qkv);
-  ops::attention_backward(attention_shape(c, pass), a.qkv, pass.segments, a.attention, a.lse,
-                          dattention, arena, dqkv);
-  ops::rope_backward(dqkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim,
-                     pass.positions, model.rope_cos, model.rope_sin);
-  const Tensor dh1 = need_dx ? like(a.h1) : Tensor();
-  ops::linear_backward(w.qkv, a.h1, a.qkv_saved, pass.run, dqkv, arena, dh1);
-  if (!need_dx) return;
-  ops::rms_norm_backward(dh1, a.x, w.input_layernorm, a.rstd1, dx, w.grad_input_layernorm);
+std::int64_t room_of_dx(const LlamaModel& model) {
+  std::int64_t room = 0;
+  for (const DecoderLayer& layer : model.layers) {
+    room = std::max({room, layer.o.room(), layer.down.room()});
+  }
+  return room;
 }
 
 }  // namespace qlora

@@ -1,124 +1,117 @@
 #include "llama/load.h"
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 
 #include "checkpoint/bitsandbytes.h"
 #include "checkpoint/eight_bit.h"
 #include "core/error.h"
+#include "ops/device_memory.h"
+#include "ops/quantization.h"
 
 namespace qlora {
 namespace {
 
-// Reads tensors by name and holds their shapes against what config.json asks for.
-class Reader {
+// Loads group by group into the place that the options say.
+class Loader {
  public:
-  explicit Reader(const TensorFiles& files) : files_(files) {}
+  Loader(const WeightSource& source, const LoadOptions& options)
+      : source_(source), options_(options), to_(options.placement) {}
 
-  /// A dense tensor widened to float32, in memory of its own.
   Tensor dense(const std::string& name, const Shape& shape) const {
-    check(name, shape);
-    const Tensor t = files_.tensor(name);
-    const Tensor widened = t.dtype() == DType::f32 ? t.clone() : t.to(DType::f32);
-    files_.release(name);
-    return widened;
+    Tensor weight = placed(to_, source_.weight(name, shape));
+    source_.done(name);
+    return weight;
   }
 
-  DType dtype(const std::string& name) const { return files_.info(name).dtype; }
-  bool has_codes(const std::string& name) const {
-    return is_stored_in_4bit(files_, name) || is_stored_in_int8(files_, name);
-  }
-  void take_codes(const std::string& name, const Shape& shape, Projection& p) const {
-    if (is_stored_in_4bit(files_, name)) {
-      p.quantized = read_4bit(files_, name, shape);
+  // All parts quantized, or all dense and stacked. A group that the file has half quantized
+  // (modules that were skipped) becomes dense as a whole.
+  void load(LinearGroup& group) const {
+    const auto has_codes = [&](const Projection& p) { return source_.has_codes(name_of(p)); };
+    const bool all = std::all_of(group.parts.begin(), group.parts.end(), has_codes);
+    const bool none = std::none_of(group.parts.begin(), group.parts.end(), has_codes);
+    if (all && !options_.dequantize) {
+      for (Projection& p : group.parts) take_codes(p, group.K);
+    } else if (none && (options_.int8 || options_.quantize)) {
+      for (Projection& p : group.parts) quantize(p, group.K);
     } else {
-      p.int8 = read_int8(files_, name, shape);
+      stack(group);
     }
   }
 
  private:
-  void check(const std::string& name, const Shape& shape) const {
-    const TensorInfo& info = files_.info(name);
-    if (info.shape != shape) {
-      throw BadInput(
-          files_.file_of(name).path(), name,
-          "has shape " + to_string(info.shape) + ", config.json asks for " + to_string(shape));
-    }
-    if (!is_floating(info.dtype)) {
-      throw BadInput(
-          files_.file_of(name).path(), name,
-          "is " + std::string(safetensors_name(info.dtype)) + ", expected a floating-point weight");
-    }
+  static std::string name_of(const Projection& p) { return p.name + ".weight"; }
+
+  void take_codes(Projection& p, std::int64_t K) const {
+    source_.take_codes(name_of(p), {p.N, K}, p);
+    if (p.quantized) p.quantized = ops::on(to_.device, *p.quantized);
+    if (p.int8) p.int8 = ops::on(to_.device, *p.int8);
   }
 
-  const TensorFiles& files_;
-};
-
-// One group: all parts quantized, or all dense and stacked. A group that the file has half
-// quantized (modules that were skipped) becomes dense as a whole.
-void load_group(const Reader& reader, const LoadOptions& options, LinearGroup& group) {
-  const auto name_of = [](const Projection& p) { return p.name + ".weight"; };
-  const auto has_codes = [&](const Projection& p) { return reader.has_codes(name_of(p)); };
-  const bool all = std::all_of(group.parts.begin(), group.parts.end(), has_codes);
-  const bool none = std::none_of(group.parts.begin(), group.parts.end(), has_codes);
-  if (all && !options.dequantize) {
-    for (Projection& p : group.parts) reader.take_codes(name_of(p), {p.N, group.K}, p);
-    return;
-  }
-  if (none && options.int8) {
-    for (Projection& p : group.parts) {
-      p.int8 = quantize_int8(reader.dense(name_of(p), {p.N, group.K}));
-    }
-    return;
-  }
-  if (none && options.quantize) {
-    for (Projection& p : group.parts) {
-      const DType dtype = reader.dtype(name_of(p));
-      const Tensor weight = reader.dense(name_of(p), {p.N, group.K}).to(dtype);
-      p.quantized = quantize_4bit(weight, *options.quantize, 64, options.double_quant);
-    }
-    return;
-  }
-  group.weight = Tensor::empty(DType::f32, {group.N(), group.K});
-  std::int64_t row = 0;
-  for (const Projection& p : group.parts) {
-    const Tensor rows = group.weight.rows(row, row + p.N);
-    if (has_codes(p)) {
-      Projection codes;
-      reader.take_codes(name_of(p), {p.N, group.K}, codes);
-      dequantize_codes(codes, rows.data<float>());
+  // On the device, from the dtype that the file has it in.
+  void quantize(Projection& p, std::int64_t K) const {
+    const Tensor weight = ops::on(to_.device, source_.weight(name_of(p), {p.N, K}));
+    if (options_.int8) {
+      p.int8 = ops::quantize_int8(weight);
     } else {
-      const Tensor dense = reader.dense(name_of(p), {p.N, group.K});
-      std::memcpy(rows.raw(), dense.raw(), dense.nbytes());
+      // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller looked
+      p.quantized = ops::quantize_4bit(weight, *options_.quantize, 64, options_.double_quant);
     }
-    row += p.N;
+    source_.done(name_of(p));
   }
-}
+
+  void stack(LinearGroup& group) const {
+    group.weight = ops::empty_on(to_.device, to_.arithmetic, {group.N(), group.K});
+    std::int64_t row = 0;
+    for (const Projection& p : group.parts) {
+      const Tensor rows = group.weight.rows(row, row + p.N);
+      if (source_.has_codes(name_of(p))) {
+        Projection codes;
+        source_.take_codes(name_of(p), {p.N, group.K}, codes);
+        const Tensor values = Tensor::empty(DType::f32, {p.N, group.K});
+        dequantize_codes(codes, values.data<float>());
+        ops::copy(values.to(to_.arithmetic), rows);
+      } else {
+        ops::copy(dense(name_of(p), {p.N, group.K}), rows);
+      }
+      row += p.N;
+    }
+  }
+
+  const WeightSource& source_;
+  const LoadOptions& options_;
+  const Placement& to_;
+};
 
 }  // namespace
 
-LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options) {
-  quantization_of(folder);  // refuses a quantization_config that the weights do not bear out
-  LlamaModel model = model_skeleton(llama_config(folder.config));
+LlamaModel load_model(const LlamaConfig& config, const WeightSource& source,
+                      const LoadOptions& options) {
+  LlamaModel model = model_skeleton(config);
   const LlamaConfig& c = model.config;
-  const Reader reader(folder.tensors);
-  model.embed_tokens = reader.dense("model.embed_tokens.weight", {c.vocab_size, c.hidden_size});
+  const Loader loader(source, options);
+  model.embed_tokens = loader.dense("model.embed_tokens.weight", {c.vocab_size, c.hidden_size});
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     DecoderLayer& layer = model.layers[l];
     const std::string prefix = "model.layers." + std::to_string(l) + ".";
-    layer.input_layernorm = reader.dense(prefix + "input_layernorm.weight", {c.hidden_size});
+    layer.input_layernorm = loader.dense(prefix + "input_layernorm.weight", {c.hidden_size});
     layer.post_attention_layernorm =
-        reader.dense(prefix + "post_attention_layernorm.weight", {c.hidden_size});
+        loader.dense(prefix + "post_attention_layernorm.weight", {c.hidden_size});
     for (LinearGroup* group : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) {
-      load_group(reader, options, *group);
+      loader.load(*group);
     }
+    if (options.on_layer) options.on_layer(l + 1, model.layers.size());
   }
-  model.norm = reader.dense("model.norm.weight", {c.hidden_size});
+  model.norm = loader.dense("model.norm.weight", {c.hidden_size});
   model.lm_head = c.tie_word_embeddings
                       ? model.embed_tokens
-                      : reader.dense("lm_head.weight", {c.vocab_size, c.hidden_size});
+                      : loader.dense("lm_head.weight", {c.vocab_size, c.hidden_size});
   return model;
+}
+
+LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options) {
+  quantization_of(folder);  // refuses a quantization_config that the weights do not bear out
+  return load_model(llama_config(folder.config), FileWeights(folder.tensors), options);
 }
 
 LlamaModel load_model(const std::string& path, const LoadOptions& options) {

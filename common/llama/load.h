@@ -1,11 +1,13 @@
 // Hugging Face folders to models, and back.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "checkpoint/model_folder.h"
-#include "llama/model.h"
+#include "llama/placement.h"
+#include "llama/weight_source.h"
 
 namespace qlora {
 
@@ -18,10 +20,20 @@ struct LoadOptions {
   bool int8 = false;
   /// Restore layers that the folder has quantized to dense ones (--quantize none).
   bool dequantize = false;
+  /// Where the model is to compute. Each tensor goes there, and is quantized there, by itself: a
+  /// checkpoint's 16 bits a weight are never in memory at once.
+  Placement placement = {};
+  /// Called after each layer with the number of layers that are there, and of all; may be empty.
+  std::function<void(std::size_t, std::size_t)> on_layer = {};
 };
 
-/// Loads a folder for float32 arithmetic: 16-bit weights are widened exactly, layers that
-/// bitsandbytes quantized stay as they are. Every tensor's shape is held against config.json.
+/// The model of a configuration, its weights out of a source.
+/// @throws BadInput on a tensor that is not there, or not of its shape
+LlamaModel load_model(const LlamaConfig& config, const WeightSource& source,
+                      const LoadOptions& options);
+
+/// Loads a folder. On the CPU 16-bit weights are widened exactly; layers that bitsandbytes
+/// quantized stay as they are. Every tensor's shape is held against config.json.
 /// @throws BadInput naming the file and the tensor or the member of config.json
 LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options = {});
 LlamaModel load_model(const std::string& path, const LoadOptions& options = {});

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "ops/device_memory.h"
+
 namespace qlora {
 namespace {
 
@@ -80,50 +82,23 @@ LlamaModel random_model(const LlamaConfig& c, std::uint64_t seed) {
   return model;
 }
 
-LlamaModel with_arithmetic(const LlamaModel& model, DType dtype) {
-  const auto copy = [&](const Tensor& t) {
-    if (!t) return Tensor();
-    return t.dtype() == dtype ? t.clone() : t.to(dtype);
-  };
-  LlamaModel out = model;
-  out.embed_tokens = copy(model.embed_tokens);
-  const bool tied = model.lm_head.raw() == model.embed_tokens.raw();
-  out.lm_head = tied ? out.embed_tokens : copy(model.lm_head);
-  out.norm = copy(model.norm);
-  for (DecoderLayer& layer : out.layers) {
-    layer.input_layernorm = copy(layer.input_layernorm);
-    layer.post_attention_layernorm = copy(layer.post_attention_layernorm);
-    each_group(layer, [&](LinearGroup& g) {
-      g.weight = copy(g.weight);
-      g.grad_weight = copy(g.grad_weight);
-      for (Projection& p : g.parts) {
-        for (Adapter& a : p.adapters) {
-          a.A = copy(a.A);
-          a.B = copy(a.B);
-          a.grad_A = copy(a.grad_A);
-          a.grad_B = copy(a.grad_B);
-        }
-      }
-    });
-  }
-  return out;
-}
-
 void LlamaModel::reserve_positions(std::int64_t n) {
   require(n <= config.max_position_embeddings, "reserve_positions",
           "at most max_position_embeddings positions");
   if (rope_cos && rope_cos.dim(0) >= n) return;
   const std::vector<float> frequencies = inverse_frequencies(config);
   const auto half = static_cast<std::int64_t>(frequencies.size());
-  rope_cos = Tensor::empty(DType::f32, {n, half});
-  rope_sin = Tensor::empty(DType::f32, {n, half});
+  const Tensor cos = Tensor::empty(DType::f32, {n, half}),
+               sin = Tensor::empty(DType::f32, {n, half});
   for (std::int64_t position = 0; position < n; ++position) {
     for (std::int64_t i = 0; i < half; ++i) {
       const float angle = static_cast<float>(position) * frequencies[static_cast<std::size_t>(i)];
-      rope_cos.data<float>()[position * half + i] = std::cos(angle);
-      rope_sin.data<float>()[position * half + i] = std::sin(angle);
+      cos.data<float>()[position * half + i] = std::cos(angle);
+      sin.data<float>()[position * half + i] = std::sin(angle);
     }
   }
+  rope_cos = ops::on(device(), cos);
+  rope_sin = ops::on(device(), sin);
 }
 
 void LlamaModel::for_each_projection(const std::function<void(LinearGroup&, Projection&)>& f) {

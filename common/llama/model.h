@@ -40,6 +40,8 @@ struct LlamaModel {
 
   /// The dtype of activations: that of the dense weights.
   DType arithmetic() const { return embed_tokens.dtype(); }
+  /// Where all of it lies.
+  Device device() const { return embed_tokens.device(); }
 
   /// Makes the rotary tables cover positions 0 … n-1.
   /// @throws std::invalid_argument above max_position_embeddings
@@ -64,9 +66,6 @@ LlamaModel model_skeleton(const LlamaConfig& config);
 
 /// Weights from N(0, 0.02²), norms 1 (transformers: initializer_range), in float32.
 LlamaModel random_model(const LlamaConfig& config, std::uint64_t seed);
-
-/// A copy whose dense weights and adapters are in another arithmetic (float32 or float64).
-LlamaModel with_arithmetic(const LlamaModel& model, DType dtype);
 
 /// Gives every base weight a gradient of zeros, and returns all of them under their Hugging Face
 /// names: full training. @throws std::invalid_argument if the base is quantized

@@ -1,3 +1,3 @@
 qlora_folder(NAME llama LINKS core quantization lora checkpoint text ops
-  UNITS config.cpp rope_frequencies.cpp model.cpp adapters.cpp decoder_layer.cpp decoder.cpp
+  UNITS config.cpp rope_frequencies.cpp model.cpp placement.cpp weight_source.cpp adapters.cpp decoder_layer.cpp decoder.cpp
         generation.cpp load.cpp shapes.cpp)

@@ -12,7 +12,10 @@ void adamw(const AdamWStep& step, std::int64_t n, const T* g, T* p, T* m, T* v) 
   const AdamWFactors<T> f(step);
   const Clip& clip = step.clip;
   const T factor =
-      clip.norm ? static_cast<T>(clip_factor(*clip.norm.data<double>(), clip.max_norm)) : T{1};
+      clip.norm
+          ? static_cast<T>(gradient_factor(*clip.norm.data<double>(), clip.max_norm, clip.scale))
+          : T{1};
+  if (factor == 0) return;
   parallel_for(n, 4096, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T gi = g[i] * factor;

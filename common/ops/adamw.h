@@ -15,11 +15,20 @@ QLORA_HOST_DEVICE inline double clip_factor(double norm, double max_norm) {
   return factor < 1.0 ? factor : 1.0;
 }
 
-/// How gradients are clipped: multiplied by clip_factor(norm, max_norm) where they are used. The
-/// norm stays on the device that it was made on, so that nobody has to wait for it.
+/// What gradients that are `scale` times too large are multiplied by: clip_factor() of what the
+/// norm would be, over the scale. 0 where the norm is not finite: then a step changes nothing.
+/// @param max_norm  0: nothing is clipped
+QLORA_HOST_DEVICE inline double gradient_factor(double norm, double max_norm, double scale) {
+  if (!(norm - norm == 0.0)) return 0.0;
+  return (max_norm > 0.0 ? clip_factor(norm / scale, max_norm) : 1.0) / scale;
+}
+
+/// How gradients are clipped and scaled back: multiplied by gradient_factor() where they are used.
+/// The norm stays on the device that it was made on, so that nobody has to wait for it.
 struct Clip {
-  Tensor norm;            ///< (1) F64, of ops::gradient_norm; empty: nothing is clipped
-  double max_norm = 1.0;  ///< of all gradients together
+  Tensor norm;  ///< (1) F64, of ops::gradient_norm; empty: gradients are taken as they are
+  double max_norm = 1.0;  ///< of all gradients together; 0: nothing is clipped
+  double scale = 1.0;     ///< of the loss (training/loss_scale.h)
 };
 
 /// Settings of one AdamW step; the defaults are torch's, but for weight_decay.

@@ -1,10 +1,14 @@
 #include "ops/device_memory.h"
 
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
+#include "core/parallel.h"
+
 #if QLORA_HAS_CUDA
 #include "ops/cuda/device.h"
+#include "ops/cuda/elementwise.h"
 #endif
 
 namespace qlora::ops {
@@ -34,6 +38,26 @@ std::string gpu_name() {
 #endif
 }
 
+bool gpu_has_bf16() {
+#if QLORA_HAS_CUDA
+  return cuda::device().has_bf16();
+#else
+  no_cuda();
+#endif
+}
+
+void limit_gpu(const std::string& compute_capability) {
+  unsigned major = 0, minor = 0;
+  char rest = 0;
+  // NOLINTNEXTLINE(cert-err34-c): the number of conversions is looked at
+  if (std::sscanf(compute_capability.c_str(), "%2u.%1u%c", &major, &minor, &rest) != 2) {
+    throw UsageError("--compute-capability must be two numbers such as 7.5");
+  }
+#if QLORA_HAS_CUDA
+  cuda::limit_device(static_cast<int>(major), static_cast<int>(minor));
+#endif
+}
+
 Tensor empty_on(Device device, DType dtype, Shape shape) {
   if (device == Device::cpu) return Tensor::empty(dtype, std::move(shape));
 #if QLORA_HAS_CUDA
@@ -50,6 +74,21 @@ Tensor on(Device device, const Tensor& tensor) {
   return moved;
 }
 
+Tensor host_copy(const Tensor& tensor) {
+  return tensor.device() == Device::cpu ? tensor.clone() : on(Device::cpu, tensor);
+}
+
+Tensor converted(const Tensor& tensor, DType dtype) {
+#if QLORA_HAS_CUDA
+  if (tensor.device() == Device::cuda && tensor.dtype() != dtype) {
+    Tensor out = cuda::empty(dtype, tensor.shape());
+    cuda::cast(tensor, out);
+    return out;
+  }
+#endif
+  return tensor.to(dtype);
+}
+
 void copy(const Tensor& from, const Tensor& to) {
   require(from.nbytes() == to.nbytes(), "copy", "as many bytes on both sides");
   if (from.device() == Device::cpu && to.device() == Device::cpu) {
@@ -61,6 +100,15 @@ void copy(const Tensor& from, const Tensor& to) {
 #else
   no_cuda();
 #endif
+}
+
+Tensor uploaded(const Tensor& tensor, Arena& arena) {
+  if (!tensor || arena.device() == Device::cpu) return tensor;
+  Tensor there = arena.take(tensor.dtype(), tensor.shape());
+#if QLORA_HAS_CUDA
+  cuda::upload(tensor, there);
+#endif
+  return there;
 }
 
 void fill_bytes(const Tensor& tensor, unsigned char byte) {
@@ -75,6 +123,20 @@ void fill_bytes(const Tensor& tensor, unsigned char byte) {
 #endif
 }
 
+void fill_normal(const Tensor& t, float standard_deviation, const Random& random) {
+#if QLORA_HAS_CUDA
+  if (t.device() == Device::cuda) return cuda::fill_normal(t, standard_deviation, random);
+#endif
+  const Tensor values = Tensor::empty(DType::f32, t.shape());
+  float* to = values.data<float>();
+  parallel_for(t.numel(), 4096, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      to[i] = standard_deviation * random.normal(static_cast<std::uint64_t>(i));
+    }
+  });
+  copy(values.to(t.dtype()), t);
+}
+
 void synchronize(Device device) {
   if (device == Device::cpu) return;
 #if QLORA_HAS_CUDA
@@ -86,6 +148,7 @@ void synchronize(Device device) {
 
 Arena arena_on(Device device) {
   return Arena(
+      device,
       [device](DType dtype, Shape shape) { return empty_on(device, dtype, std::move(shape)); },
       [](const Tensor& tensor) { fill_bytes(tensor, 0); });
 }

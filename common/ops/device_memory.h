@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/arena.h"
+#include "core/random.h"
 #include "core/tensor.h"
 
 namespace qlora::ops {
@@ -12,6 +13,14 @@ bool has_gpu();
 /// "NVIDIA H100 80GB HBM3". @throws MachineLacks where there is none
 std::string gpu_name();
 
+/// Whether its tensor cores multiply bfloat16. @throws MachineLacks where there is no GPU
+bool gpu_has_bf16();
+
+/// From here on the GPU is used as one of an older compute capability ("7.5") would be: for trying
+/// on one card what the library does on another. A newer one than it is changes nothing.
+/// @throws UsageError on anything but X.Y
+void limit_gpu(const std::string& compute_capability);
+
 /// Uninitialized memory. @throws MachineLacks where there is no such device, or too little memory
 Tensor empty_on(Device device, DType dtype, Shape shape);
 
@@ -19,11 +28,25 @@ Tensor empty_on(Device device, DType dtype, Shape shape);
 /// @throws MachineLacks likewise
 Tensor on(Device device, const Tensor& tensor);
 
+/// A copy on the host, of a host tensor too.
+Tensor host_copy(const Tensor& tensor);
+
+/// A copy in another floating-point dtype on the same device, rounded once; itself if equal.
+Tensor converted(const Tensor& tensor, DType dtype);
+
 /// Copies the bytes of a tensor to another of as many, each on either device.
 void copy(const Tensor& from, const Tensor& to);
 
+/// A host tensor where an arena's memory lies: itself, or a copy taken from the arena, for which
+/// nobody waits.
+Tensor uploaded(const Tensor& tensor, Arena& arena);
+
 /// Sets every byte; 0xff makes each element of a floating-point tensor a NaN.
 void fill_bytes(const Tensor& tensor, unsigned char byte);
+
+/// t = standard_deviation · N(0, 1), element i from the random number of index i, rounded once;
+/// float32, bfloat16 or float16. The two devices' logarithms and cosines differ in the last bits.
+void fill_normal(const Tensor& t, float standard_deviation, const Random& random);
 
 /// Waits until the device has done all that it was given. @throws Error if some of it failed
 void synchronize(Device device);

@@ -6,6 +6,7 @@
 #include "core/matmul.h"
 #include "ops/cross_entropy.h"
 #include "ops/device.h"
+#include "ops/device_memory.h"
 #include "ops/ops.h"
 
 namespace qlora::ops {
@@ -15,29 +16,13 @@ constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
 constexpr std::int64_t kChunk = 256;  // tokens whose logits are in memory at once
 
-// The positions that are supervised, and their targets.
-struct Supervised {
-  std::vector<std::int64_t> rows;
-  std::vector<std::int32_t> targets;
-};
-
-Supervised supervised(const Tensor& targets, std::int64_t V) {
-  Supervised s;
-  for (std::int64_t i = 0; i < targets.numel(); ++i) {
-    const std::int32_t target = targets.data<std::int32_t>()[i];
-    if (target == -100) continue;
-    require(target >= 0 && target < V, "head_cross_entropy", "targets of -100 or below V");
-    s.rows.push_back(i);
-    s.targets.push_back(target);
-  }
-  return s;
-}
-
 template <typename T>
 double in_chunks(const Tensor& x, const Tensor& head, const Supervised& s, double gradient_scale,
-                 Arena& arena, const Tensor& dx, const Tensor& dhead, const Tensor& losses) {
-  const std::int64_t V = head.dim(0), C = head.dim(1);
-  const auto count = static_cast<std::int64_t>(s.rows.size());
+                 Arena& arena, const HeadOutputs& out) {
+  const Tensor &dx = out.dx, &dhead = out.dhead, &losses = out.losses;
+  const std::int64_t V = head.dim(0), C = head.dim(1), count = s.rows.numel();
+  const std::int32_t* row = s.rows.data<std::int32_t>();
+  const std::int32_t* target = s.targets.data<std::int32_t>();
   const std::int64_t most = std::min(kChunk, count);
   T* gathered = arena.values<T>({most, C});
   T* logits = arena.values<T>({most, V});
@@ -47,13 +32,13 @@ double in_chunks(const Tensor& x, const Tensor& head, const Supervised& s, doubl
   for (std::int64_t first = 0; first < count; first += kChunk) {
     const std::int64_t rows = std::min(kChunk, count - first);
     for (std::int64_t i = 0; i < rows; ++i) {
-      std::copy_n(x.data<T>() + s.rows[first + i] * C, C, gathered + i * C);
+      std::copy_n(x.data<T>() + row[first + i] * C, C, gathered + i * C);
     }
     matmul<T>(kNo, kYes, rows, V, C, T{1}, gathered, C, head.data<T>(), C, T{0}, logits, V);
-    cpu::cross_entropy<T>(rows, V, logits, s.targets.data() + first, scale, loss);
+    cpu::cross_entropy<T>(rows, V, logits, target + first, scale, loss);
     for (std::int64_t i = 0; i < rows; ++i) {
       sum += static_cast<double>(loss[i]);
-      if (losses) losses.data<T>()[s.rows[first + i]] = loss[i];
+      if (losses) losses.data<T>()[row[first + i]] = loss[i];
     }
     if (!dx) continue;
     if (dhead) {
@@ -61,7 +46,7 @@ double in_chunks(const Tensor& x, const Tensor& head, const Supervised& s, doubl
     }
     matmul<T>(kNo, kNo, rows, C, V, T{1}, logits, V, head.data<T>(), C, T{0}, gathered, C);
     for (std::int64_t i = 0; i < rows; ++i) {
-      std::copy_n(gathered + i * C, C, dx.data<T>() + s.rows[first + i] * C);
+      std::copy_n(gathered + i * C, C, dx.data<T>() + row[first + i] * C);
     }
   }
   return sum;
@@ -80,21 +65,45 @@ void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
   });
 }
 
+Supervised supervised(const Tensor& targets, std::int64_t V) {
+  std::vector<std::int32_t> rows, wanted;
+  for (std::int64_t i = 0; i < targets.numel(); ++i) {
+    const std::int32_t target = targets.data<std::int32_t>()[i];
+    if (target == -100) continue;
+    require(target >= 0 && target < V, "supervised", "targets of -100 or below V");
+    rows.push_back(static_cast<std::int32_t>(i));
+    wanted.push_back(target);
+  }
+  const auto n = static_cast<std::int64_t>(rows.size());
+  return {Tensor::from<std::int32_t>(rows, {n}), Tensor::from<std::int32_t>(wanted, {n})};
+}
+
+void head_cross_entropy(const Tensor& x, const Tensor& head, const Supervised& s,
+                        double gradient_scale, Arena& arena, const HeadOutputs& out) {
+  constexpr const char* op = "head_cross_entropy";
+  require(x.dim(1) == head.dim(1) && s.rows.numel() == s.targets.numel(), op,
+          "x (rows,C), head (V,C), a target for each supervised row");
+  if (out.dx) require(out.dx.shape() == x.shape(), op, "dx (rows,C)");
+  QLORA_ON_GPU(x, head_cross_entropy(x, head, s, gradient_scale, arena, out));
+  const ArenaScope scope(arena);
+  if (out.dx) out.dx.zero();
+  if (out.losses) out.losses.zero();
+  on_device(x, op, [&]<typename T>(T) {
+    const double sum = in_chunks<T>(x, head, s, gradient_scale, arena, out);
+    if (out.sum) out.sum.data<double>()[0] += sum;
+  });
+}
+
 double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& targets,
                           double gradient_scale, Arena& arena, const Tensor& dx,
                           const Tensor& dhead, const Tensor& losses) {
-  constexpr const char* op = "head_cross_entropy";
-  require(x.dim(1) == head.dim(1) && targets.numel() == x.dim(0), op, "x (rows,C), targets (rows)");
-  QLORA_ON_GPU(x, head_cross_entropy(x, head, targets, gradient_scale, arena, dx, dhead, losses));
+  require(targets.numel() == x.dim(0), "head_cross_entropy", "a target for each row");
   const ArenaScope scope(arena);
-  const Supervised s = supervised(targets, head.dim(0));
-  if (dx) dx.zero();
-  if (losses) losses.zero();
-  double sum = 0;
-  on_device(x, op, [&]<typename T>(T) {
-    sum = in_chunks<T>(x, head, s, gradient_scale, arena, dx, dhead, losses);
-  });
-  return sum;
+  const Supervised host = supervised(targets, head.dim(0));
+  const Supervised there{uploaded(host.rows, arena), uploaded(host.targets, arena)};
+  const Tensor sum = arena.take_zeros(DType::f64, {1});
+  head_cross_entropy(x, head, there, gradient_scale, arena, {sum, dx, dhead, losses});
+  return host_copy(sum).data<double>()[0];
 }
 
 }  // namespace qlora::ops

@@ -20,6 +20,42 @@ void dequantize_codes(const Projection& p, float* out) {
   }
 }
 
+std::int64_t LinearGroup::room() const {
+  constexpr std::int64_t kMultiple = 64;  // rows of x and dy begin at whole lines of memory
+  std::int64_t ranks = 0;
+  for (const Projection& p : parts) {
+    for (const Adapter& a : p.adapters) {
+      if (a.A.device() != Device::cpu) ranks += a.A.dim(0);
+    }
+  }
+  return (ranks + kMultiple - 1) / kMultiple * kMultiple;
+}
+
+bool is_folded(const LinearGroup& group, const DropoutRun& run) {
+  if (group.room() == 0) return false;
+  for (const Projection& p : group.parts) {
+    for (const Adapter& a : p.adapters) {
+      if (run.training && a.dropout > 0) return false;
+    }
+  }
+  return true;
+}
+
+LinearSaved take_saved(const LinearGroup& group, std::int64_t tokens, DType arithmetic,
+                       const DropoutRun& run, Arena& arena) {
+  LinearSaved saved;
+  if (is_folded(group, run)) {
+    saved.u.push_back(arena.take(arithmetic, {tokens, group.room()}));
+    return saved;
+  }
+  for (const Projection& p : group.parts) {
+    for (const Adapter& a : p.adapters) {
+      saved.u.push_back(arena.take(arithmetic, {tokens, a.A.dim(0)}));
+    }
+  }
+  return saved;
+}
+
 namespace cpu {
 namespace {
 
@@ -106,20 +142,14 @@ T* dropout_scratch(const Dropout& dropout, std::int64_t tokens, std::int64_t K, 
 
 template <typename T>
 void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
-                    const DropoutRun& run, Arena& arena, const Tensor& y, LinearSaved* saved) {
+                    const DropoutRun& run, Arena& arena, const Tensor& y,
+                    const LinearSaved* saved) {
   const std::int64_t tokens = x.dim(0), K = group.K, N = group.N();
-  if (saved != nullptr) {
-    saved->u.clear();
-    for (const Projection& part : group.parts) {
-      for (const Adapter& a : part.adapters) {
-        saved->u.push_back(arena.take(dtype_of<T>(), {tokens, a.A.dim(0)}));
-      }
-    }
-  }
   const ArenaScope scope(arena);
-  base_product<T>(group, x, residual, arena, y);
+  const Tensor out = y ? y : arena.take_zeros(dtype_of<T>(), {tokens, N});  // only u is asked for
+  if (y) base_product<T>(group, x, residual, arena, out);
   std::size_t index = 0;
-  T* columns = y.data<T>();
+  T* columns = out.data<T>();
   for (const Projection& part : group.parts) {
     for (const Adapter& a : part.adapters) {
       const ArenaScope adapter_scope(arena);
@@ -163,9 +193,9 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
 }
 
 template void linear_forward<float>(const LinearGroup&, const Tensor&, const Tensor&,
-                                    const DropoutRun&, Arena&, const Tensor&, LinearSaved*);
+                                    const DropoutRun&, Arena&, const Tensor&, const LinearSaved*);
 template void linear_forward<double>(const LinearGroup&, const Tensor&, const Tensor&,
-                                     const DropoutRun&, Arena&, const Tensor&, LinearSaved*);
+                                     const DropoutRun&, Arena&, const Tensor&, const LinearSaved*);
 template void linear_backward<float>(const LinearGroup&, const Tensor&, const LinearSaved&,
                                      const DropoutRun&, const Tensor&, Arena&, const Tensor&);
 template void linear_backward<double>(const LinearGroup&, const Tensor&, const LinearSaved&,

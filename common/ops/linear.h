@@ -51,6 +51,10 @@ struct LinearGroup {
     for (const Projection& p : parts) sum += p.N;
     return sum;
   }
+
+  /// Columns that rows of x and of dy have behind their own K and ΣN, for the adapters' part of a
+  /// GPU's product: all ranks together, rounded up to 64. 0 without adapters, and on the CPU.
+  std::int64_t room() const;
 };
 
 /// Which dropout masks a pass uses: none in evaluation, else those of (seed, step).
@@ -62,15 +66,22 @@ struct DropoutRun {
 
 /// What the backward pass of a group needs beside x: u = drop(x)·Aᵀ of each adapter, in order.
 struct LinearSaved {
-  std::vector<Tensor> u;  ///< (T,R)
+  std::vector<Tensor> u;  ///< (T,R) each; or one of (T, room), with all adapters side by side
 };
+
+/// Room for what a forward pass over `tokens` rows saves, taken from the arena.
+LinearSaved take_saved(const LinearGroup& group, std::int64_t tokens, DType arithmetic,
+                       const DropoutRun& run, Arena& arena);
+
+/// Whether the adapters' part is one product with the base's: on a GPU, where nothing is dropped.
+bool is_folded(const LinearGroup& group, const DropoutRun& run);
 
 namespace cpu {
 
 /// See ops::linear_forward.
 template <typename T>
 void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
-                    const DropoutRun& run, Arena& arena, const Tensor& y, LinearSaved* saved);
+                    const DropoutRun& run, Arena& arena, const Tensor& y, const LinearSaved* saved);
 
 /// See ops::linear_backward.
 template <typename T>

@@ -36,12 +36,18 @@ void check(const AttentionShape& s, const Tensor& qkv, const char* op) {
   require(qkv.shape() == Shape{s.B * s.T, (s.H + 2 * s.K) * s.D}, op, "qkv of (B·T, (H+2K)·D)");
 }
 
+// Rows of C columns, and on a GPU room behind them.
+void check_room(const Tensor& t, std::int64_t rows, std::int64_t C, const char* op) {
+  const bool fits = t.device() == Device::cpu ? t.dim(1) == C : t.dim(1) >= C;
+  require(t.rank() == 2 && t.dim(0) == rows && fits, op, "rows of as many columns as it computes");
+}
+
 void check_attention(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
                      const Tensor& out, const Tensor& lse, const char* op) {
   require(s.S == s.T, op, "as many keys as queries");
   require(!segments || segments.shape() == Shape{s.B, s.T}, op, "segments of (B,T)");
-  require(out.shape() == Shape{s.B * s.T, s.H * s.D} && out.dtype() == qkv.dtype(), op,
-          "out of (B·T, H·D) in the dtype of qkv");
+  check_room(out, s.B * s.T, s.H * s.D, op);
+  require(out.dtype() == qkv.dtype(), op, "out in the dtype of qkv");
   require(lse.numel() == s.B * s.H * s.T, op, "lse of (B,H,T)");
 }
 
@@ -76,7 +82,7 @@ void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtabl
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
                       const Tensor& rstd) {
   constexpr const char* op = "rms_norm_forward";
-  check_rows(x, y, op);
+  check_room(y, x.dim(0), x.dim(1), op);
   require(weight.numel() == x.dim(1) && rstd.numel() == x.dim(0), op, "weight (C) and rstd (rows)");
   QLORA_ON_GPU(x, rms_norm_forward(x, weight, eps, y, rstd));
   on_device(x, op, [&]<typename T>(T) {
@@ -89,7 +95,7 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, 
                        const Tensor& dx, const Tensor& dweight) {
   constexpr const char* op = "rms_norm_backward";
   check_rows(dy, x, op);
-  check_rows(dx, x, op);
+  check_room(dx, x.dim(0), x.dim(1), op);
   QLORA_ON_GPU(x, rms_norm_backward(dy, x, weight, rstd, dx, dweight));
   on_device(x, op, [&]<typename T>(T) {
     cpu::rms_norm_backward<T>(x.dim(0), x.dim(1), dy.data<T>(), x.data<T>(), weight.data<T>(),
@@ -147,8 +153,8 @@ void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor
   constexpr const char* op = "attention_backward";
   check(s, qkv, op);
   check_attention(s, qkv, segments, out, lse, op);
-  check_rows(qkv, dqkv, op);
-  check_rows(out, dout, op);
+  check_room(dqkv, qkv.dim(0), qkv.dim(1), op);
+  require(dout.shape() == Shape{s.B * s.T, s.H * s.D}, op, "dout of (B·T, H·D)");
   QLORA_ON_GPU(qkv, attention_backward(s, qkv, segments, out, lse, dout, arena, dqkv, kernel));
   on_device(qkv, op, [&]<typename T>(T) {
     const Stacked<T, const T> in(s, qkv);
@@ -180,7 +186,8 @@ void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& 
 
 void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
   constexpr const char* op = "swiglu_forward";
-  require(gate_up.shape() == Shape{y.dim(0), 2 * y.dim(1)}, op, "gate_up of (rows, 2F)");
+  require(gate_up.dim(1) % 2 == 0, op, "gate_up of (rows, 2F)");
+  check_room(y, gate_up.dim(0), gate_up.dim(1) / 2, op);
   QLORA_ON_GPU(y, swiglu_forward(gate_up, y));
   on_device(y, op, [&]<typename T>(T) {
     cpu::swiglu_forward<T>(y.dim(0), y.dim(1), gate_up.data<T>(), y.data<T>());
@@ -189,7 +196,7 @@ void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
 
 void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up) {
   constexpr const char* op = "swiglu_backward";
-  check_rows(gate_up, dgate_up, op);
+  check_room(dgate_up, dy.dim(0), 2 * dy.dim(1), op);
   require(gate_up.shape() == Shape{dy.dim(0), 2 * dy.dim(1)}, op, "gate_up of (rows, 2F)");
   QLORA_ON_GPU(dy, swiglu_backward(gate_up, dy, dgate_up));
   on_device(dy, op, [&]<typename T>(T) {
@@ -199,10 +206,12 @@ void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgat
 }
 
 void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
-                    const DropoutRun& run, Arena& arena, const Tensor& y, LinearSaved* saved) {
+                    const DropoutRun& run, Arena& arena, const Tensor& y,
+                    const LinearSaved* saved) {
   constexpr const char* op = "linear_forward";
-  require(x.dim(1) == group.K && y.shape() == Shape{x.dim(0), group.N()}, op,
-          "x of (T,K) and y of (T,N)");
+  check_room(x, x.dim(0), group.K, op);
+  require(x.dim(1) >= group.K + group.room(), op, "x with room for the adapters");
+  require(y ? y.shape() == Shape{x.dim(0), group.N()} : saved != nullptr, op, "y of (T,N)");
   if (residual) check_rows(residual, y, op);
   QLORA_ON_GPU(x, linear_forward(group, x, residual, run, arena, y, saved));
   on_device(x, op, [&]<typename T>(T) {
@@ -213,9 +222,10 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
 void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
                      const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
   constexpr const char* op = "linear_backward";
-  require(x.dim(1) == group.K && dy.shape() == Shape{x.dim(0), group.N()}, op,
-          "x of (T,K) and dy of (T,N)");
-  if (dx) check_rows(dx, x, op);
+  check_room(x, x.dim(0), group.K, op);
+  check_room(dy, x.dim(0), group.N(), op);
+  require(dy.dim(1) >= group.N() + group.room(), op, "dy with room for the adapters");
+  if (dx) require(dx.shape() == Shape{x.dim(0), group.K}, op, "dx of (T,K)");
   QLORA_ON_GPU(x, linear_backward(group, x, saved, run, dy, arena, dx));
   on_device(x, op,
             [&]<typename T>(T) { cpu::linear_backward<T>(group, x, saved, run, dy, arena, dx); });

@@ -4,6 +4,10 @@
 //
 // Dimensions: B batch, T sequence, C hidden, H query heads, K key-value heads, D head size,
 // F feed-forward, V vocabulary, R rank, N out, K in; "rows" are the B·T tokens of a batch.
+//
+// On a GPU what goes into a linear layer, and the gradient of what comes out of it, may have room
+// for the adapters behind the columns of each row (LinearGroup::room): where it says (rows, C +
+// room), an op takes tensors of C columns or more, and leaves those behind C alone.
 #pragma once
 
 #include <span>
@@ -18,20 +22,26 @@
 /// Everything that a training step computes. Each op picks the back end from its tensors' device.
 namespace qlora::ops {
 
+/// The dtype of what is kept of sums over a row: float32, or float64 where the arithmetic is that.
+inline DType statistics_of(DType arithmetic) {
+  return arithmetic == DType::f64 ? DType::f64 : DType::f32;
+}
+
 /// x (rows,C) = table (V,C)[ids (rows) I32].
 void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x);
 
 /// dtable (V,C)[ids] += dx (rows,C).
 void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable);
 
-/// y = x · rstd ⊙ weight with rstd (rows) = 1 / sqrt(mean(x²) + eps); x, y (rows,C), weight (C).
+/// y = x · rstd ⊙ weight with rstd (rows) = 1 / sqrt(mean(x²) + eps); x (rows,C), weight (C),
+/// y (rows, C + room). rstd is in the dtype of statistics_of().
 /// Zhang & Sennrich 2019; transformers: LlamaRMSNorm (eps inside the root, no mean subtracted).
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
                       const Tensor& rstd);
 
-/// dx (rows,C) += rstd · (g − x̂ · mean(g ⊙ x̂)) with x̂ = x · rstd and g = weight ⊙ dy. Added,
-/// because the residual stream's own gradient is in dx already. dweight (C) += Σ dy ⊙ x̂ unless it
-/// is empty.
+/// dx (rows, C + room) += rstd · (g − x̂ · mean(g ⊙ x̂)) with x̂ = x · rstd and g = weight ⊙ dy;
+/// dy, x (rows,C). Added, because the residual stream's own gradient is in dx already. dweight (C)
+/// += Σ dy ⊙ x̂ unless it is empty.
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
                        const Tensor& dx, const Tensor& dweight);
 
@@ -47,21 +57,21 @@ void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, const T
                    const Tensor& cos, const Tensor& sin);
 
 /// Causal attention of the stacked projections qkv (B·T, (H+2K)·D), q then k then v:
-/// out (B·T, H·D) = softmax(q · kᵀ / sqrt D + mask) · v, head h reading key-value head h / (H/K).
-/// segments (B,T) I32 say which examples share a row: a query sees the keys of its own segment, up
-/// to its own position. 0 is padding, which no query sees; another number stands for one example,
-/// whose tokens follow each other, but for padding. A row of zeros and ones is one example with
-/// padding; empty: every row is one example without. What a query gets that is padding itself means
-/// nothing (here it sees the example that it stands in or behind). lse (B,H,T) = log Σ exp of each
-/// query's scores, which the backward pass needs; a query that sees no key gives zeros. The T×T
-/// matrix is never stored whole, and no score between two examples is computed. On a GPU lse is
-/// F32 whatever the others are.
+/// out (B·T, H·D + room) = softmax(q · kᵀ / sqrt D + mask) · v, head h reading key-value head h /
+/// (H/K). segments (B,T) I32 say which examples share a row: a query sees the keys of its own
+/// segment, up to its own position. 0 is padding, which no query sees; another number stands for
+/// one example, whose tokens follow each other, but for padding. A row of zeros and ones is one
+/// example with padding; empty: every row is one example without. What a query gets that is padding
+/// itself means nothing (here it sees the example that it stands in or behind). lse (B,H,T) = log Σ
+/// exp of each query's scores, which the backward pass needs; a query that sees no key gives zeros.
+/// The T×T matrix is never stored whole, and no score between two examples is computed. lse is in
+/// the dtype of statistics_of().
 void attention_forward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
                        const Tensor& out, const Tensor& lse,
                        AttentionKernel kernel = AttentionKernel::fastest);
 
-/// dqkv (B·T, (H+2K)·D) from dout (B·T, H·D); overwritten. The probabilities are computed again
-/// from lse (Dao 2023, FlashAttention-2, algorithm 2).
+/// dqkv (B·T, (H+2K)·D + room) from dout (B·T, H·D); overwritten. The probabilities are computed
+/// again from lse (Dao 2023, FlashAttention-2, algorithm 2).
 void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
                         const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
                         const Tensor& dqkv, AttentionKernel kernel = AttentionKernel::fastest);
@@ -72,34 +82,54 @@ void attention_cached(const AttentionShape& shape, const Tensor& qkv, const Tens
                       const Tensor& values, Arena& arena, const Tensor& out,
                       AttentionKernel kernel = AttentionKernel::fastest);
 
-/// y (rows, F) = silu(gate) ⊙ up of gate_up (rows, 2F), gate then up; silu(z) = z / (1 + e^−z).
-/// Shazeer 2020; transformers: LlamaMLP.
+/// y (rows, F + room) = silu(gate) ⊙ up of gate_up (rows, 2F), gate then up; silu(z) = z / (1 +
+/// e^−z). Shazeer 2020; transformers: LlamaMLP.
 void swiglu_forward(const Tensor& gate_up, const Tensor& y);
 
-/// dgate_up (rows, 2F) from dy (rows, F); overwritten.
+/// dgate_up (rows, 2F + room) from dy (rows, F); overwritten.
 void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up);
 
-/// y (T, ΣN) = residual + x (T,K) · [W_0; W_1; …]ᵀ + Σ s · drop(x) · Aᵀ · Bᵀ; `residual` may be
-/// empty. `saved` (taken from the arena) is for the backward pass, nullptr where there is none.
-/// bitsandbytes: Linear4bit.forward; PEFT: result += lora_B(lora_A(dropout(x))) * scaling.
+/// y (T, ΣN) = residual + x (T, K + room) · [W_0; W_1; …]ᵀ + Σ s · drop(x) · Aᵀ · Bᵀ; `residual`
+/// may be empty. `saved` (of take_saved) is for the backward pass, nullptr where there is none.
+/// With y empty `saved` alone is made. The room behind x's columns is written to. bitsandbytes:
+/// Linear4bit.forward; PEFT: result += lora_B(lora_A(dropout(x))) * scaling.
 void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
-                    const DropoutRun& run, Arena& arena, const Tensor& y, LinearSaved* saved);
+                    const DropoutRun& run, Arena& arena, const Tensor& y, const LinearSaved* saved);
 
-/// dx (T,K) = dy (T, ΣN) · W + adapters' parts, overwritten; empty: nobody needs it. Gradients of
-/// adapters, and of the base where group.grad_weight is there, are added to. A frozen base gets
-/// none.
+/// dx (T,K) = dy (T, ΣN + room) · W + adapters' parts, overwritten; empty: nobody needs it.
+/// Gradients of adapters, and of the base where group.grad_weight is there, are added to. A frozen
+/// base gets none. The room behind dy's columns is written to.
 void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
                      const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx);
 
 /// Logits (rows,V) = x (rows,C) · head (V,C)ᵀ.
 void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits);
 
-/// Cross-entropy of the head, in chunks of tokens, positions with target −100 skipped: returns
-/// Σ_i loss_i over the others. Where dx (rows,C) is given it is overwritten by
-/// gradient_scale · dΣ/dx, made in the same pass, and dhead (V,C), unless empty, is added to.
-/// targets (rows) I32 are already shifted. torch: cross_entropy(ignore_index=-100).
-/// losses (rows) in the dtype of x, unless empty, gets each position's loss (0 where skipped).
+/// The positions that a loss looks at, and the tokens that they are to predict.
+struct Supervised {
+  Tensor rows;     ///< (n) I32, ascending
+  Tensor targets;  ///< (n) I32, below V
+};
+
+/// Those of targets (rows) I32 on the host that are not −100; on the host too.
 /// @throws std::invalid_argument on a target that is neither −100 nor in 0 … V−1
+Supervised supervised(const Tensor& targets, std::int64_t V);
+
+/// What a pass over the head writes; each may be empty.
+struct HeadOutputs {
+  Tensor sum;     ///< (1) F64, Σ_i loss_i is added to it; nobody waits for it
+  Tensor dx;      ///< (rows, C), overwritten by gradient_scale · dΣ/dx, made in the same pass
+  Tensor dhead;   ///< (V,C), added to
+  Tensor losses;  ///< (rows), each position's loss, 0 where it is skipped (statistics_of())
+};
+
+/// Cross-entropy of the head, in chunks of supervised positions; the others are skipped.
+/// x (rows,C), head (V,C). torch: cross_entropy(ignore_index=-100).
+void head_cross_entropy(const Tensor& x, const Tensor& head, const Supervised& supervised,
+                        double gradient_scale, Arena& arena, const HeadOutputs& out);
+
+/// The same for targets (rows) I32 on the host, −100 where a position is skipped. It waits, and
+/// returns Σ_i loss_i; dx, dhead and losses may be empty.
 double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& targets,
                           double gradient_scale, Arena& arena, const Tensor& dx,
                           const Tensor& dhead, const Tensor& losses);

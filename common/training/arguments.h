@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "llama/activation_policy.h"
+
 namespace qlora {
 
 /// How the learning rate changes after the warm-up (training/schedule.h).
@@ -27,11 +29,11 @@ struct TrainingArguments {
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
 
-  double max_grad_norm = 1.0;           ///< 0: no clipping
-  bool gradient_checkpointing = false;  ///< keep layer inputs alone, compute the rest again
-  bool group_by_length = false;         ///< put rows of like length into a micro-batch
-  std::int64_t logging_steps = 500;     ///< optimizer steps between entries of log_history
-  std::int64_t eval_steps = 0;          ///< 0: no evaluation during training
+  double max_grad_norm = 1.0;                             ///< 0: no clipping
+  ActivationPolicy activations = ActivationPolicy::keep;  ///< what is kept for the backward pass
+  bool group_by_length = false;      ///< put rows of like length into a micro-batch
+  std::int64_t logging_steps = 500;  ///< optimizer steps between entries of log_history
+  std::int64_t eval_steps = 0;       ///< 0: no evaluation during training
   SaveStrategy save_strategy = SaveStrategy::steps;  ///< needs an output folder
   std::int64_t save_steps = 500;                     ///< optimizer steps between checkpoints
   std::int64_t save_total_limit = 0;                 ///< 0: keep all checkpoints

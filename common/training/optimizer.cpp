@@ -1,5 +1,7 @@
 #include "training/optimizer.h"
 
+#include <cmath>
+
 #include "ops/device_memory.h"
 #include "ops/ops.h"
 
@@ -35,18 +37,21 @@ void AdamW::zero_gradients() const {
   for (const Tensor& gradient : gradients_) ops::fill_bytes(gradient, 0);
 }
 
-void AdamW::step(double learning_rate) {
+void AdamW::step(double learning_rate, double loss_scale) {
+  loss_scale_ = loss_scale;
   ops::gradient_norm(gradients_, arena_, norm_);
   AdamWStep step{learning_rate,           arguments_.adam_beta1,   arguments_.adam_beta2,
                  arguments_.adam_epsilon, arguments_.weight_decay, ++t_};
-  if (arguments_.max_grad_norm > 0) step.clip = {norm_, arguments_.max_grad_norm};
+  step.clip = {norm_, arguments_.max_grad_norm, loss_scale};
   ops::adamw_all(step, decayed_);
   step.weight_decay = 0.0;
   ops::adamw_all(step, others_);
 }
 
-double AdamW::gradient_norm() const {
-  return *ops::on(Device::cpu, norm_).data<double>();
+double AdamW::gradient_norm() {
+  const double norm = *ops::on(Device::cpu, norm_).data<double>() / loss_scale_;
+  if (!std::isfinite(norm)) --t_;
+  return norm;
 }
 
 }  // namespace qlora

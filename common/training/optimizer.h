@@ -19,10 +19,12 @@ class AdamW {
 
   /// To be called before the first micro-batch of a step: backward passes add to the gradients.
   void zero_gradients() const;
-  /// Clips the gradients to max_grad_norm (clip_factor) and makes one step. Nothing waits for it.
-  void step(double learning_rate);
-  /// L2 norm of all gradients of the last step, before clipping; waits for the device.
-  double gradient_norm() const;
+  /// Clips the gradients, which are loss_scale times too large, to max_grad_norm, and makes one
+  /// step, unless a gradient is not finite: then nothing changes. Nothing waits for it.
+  void step(double learning_rate, double loss_scale = 1.0);
+  /// L2 norm of all gradients of the last step, without the loss scale and before clipping; waits
+  /// for the device. Where it is not finite the step was none, and is not counted.
+  double gradient_norm();
 
   /// The parameters and, in their order and shapes, both moments; all share the optimizer's memory.
   const std::vector<Parameter>& parameters() const { return parameters_; }
@@ -38,6 +40,7 @@ class AdamW {
   std::vector<AdamWTensors> decayed_, others_;  // all of them: with weight decay, and without
   Tensor norm_;                                 // (1) F64, on the parameters' device
   Arena arena_;                                 // scratch there
+  double loss_scale_ = 1.0;                     // of the last step
   TrainingArguments arguments_;
   std::int64_t t_ = 0;
 };

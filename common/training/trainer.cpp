@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "llama/decoder.h"
+#include "ops/device_memory.h"
 #include "text/batch.h"
 #include "training/schedule.h"
 
@@ -58,8 +59,12 @@ class Run {
       : task_(task),
         events_(events),
         plan_(task.train, task.arguments),
-        optimizer_(task.parameters, task.arguments) {
+        optimizer_(task.parameters, task.arguments),
+        arena_(ops::arena_on(task.model.device())),
+        losses_(ops::empty_on(task.model.device(), DType::f64,
+                              {task.arguments.gradient_accumulation_steps})) {
     task_.model.reserve_positions(std::max(positions_in(task.train), positions_in(task.eval)));
+    state_.loss_scale = LossScale::of(task.model.arithmetic());
     state_.max_steps = plan_.total_steps();
     state_.train_batch_size = task.arguments.per_device_train_batch_size;
     state_.num_train_epochs = static_cast<std::int64_t>(std::ceil(
@@ -80,6 +85,7 @@ class Run {
 
  private:
   StepReport one_step();
+  double loss_of_step(std::span<const std::vector<std::int64_t>> micro_batches) const;
   void after_step(const StepReport& report);
   void log(Json entry);
   void evaluate();
@@ -93,6 +99,7 @@ class Run {
   AdamW optimizer_;
   TrainerState state_;
   Arena arena_;
+  Tensor losses_;  // F64, Σ loss of each micro-batch of a step, on the model's device
   Clock::time_point start_ = Clock::now();
   std::int64_t tokens_ = 0;  // since start_
   std::string last_checkpoint_;
@@ -110,22 +117,26 @@ StepReport Run::one_step() {
     tokens += batches.back().tokens;
   }
   optimizer_.zero_gradients();
-  double loss = 0;
+  ops::fill_bytes(losses_, 0);
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const auto micro = static_cast<std::uint64_t>(step * args.gradient_accumulation_steps) + i;
     const TrainingPass pass{{true, args.seed, micro},
-                            args.gradient_checkpointing,
-                            1.0 / static_cast<double>(supervised)};
-    loss += loss_backward(task_.model, batches[i], pass, arena_) / static_cast<double>(supervised);
-    if (!std::isfinite(loss)) not_finite(loss, step + 1, micro_batches[i]);
+                            args.activations,
+                            state_.loss_scale.value / static_cast<double>(supervised)};
+    const auto slot = static_cast<std::int64_t>(i);
+    loss_backward(task_.model, batches[i], pass, arena_, losses_.rows(slot, slot + 1));
   }
+  // A step that overflowed was none (torch: optimizer_step_was_skipped): the schedule waits too.
   const double rate =
-      args.learning_rate * lr_factor(args.lr_scheduler_type, step,
+      args.learning_rate * lr_factor(args.lr_scheduler_type, optimizer_.steps(),
                                      warmup_steps(args.warmup_steps, plan_.total_steps()),
                                      plan_.total_steps());
-  optimizer_.step(rate);
+  optimizer_.step(rate, state_.loss_scale.value);
+  const double loss = loss_of_step(micro_batches) / static_cast<double>(supervised);
   const double norm = optimizer_.gradient_norm();
-  if (!std::isfinite(norm)) not_finite(norm, step + 1, micro_batches.back());
+  if (!state_.loss_scale.after_step(std::isfinite(norm), task_.model.arithmetic())) {
+    not_finite(norm, step + 1, micro_batches.back());
+  }
   ++state_.global_step;
   state_.epoch = plan_.epoch_after(state_.global_step);
   state_.num_input_tokens_seen += tokens;
@@ -138,6 +149,17 @@ StepReport Run::one_step() {
           norm,
           tokens,
           static_cast<double>(tokens_) / seconds_since(start_)};
+}
+
+// Σ loss of the step: the first thing that waits for the device.
+double Run::loss_of_step(std::span<const std::vector<std::int64_t>> micro_batches) const {
+  const Tensor losses = ops::host_copy(losses_);
+  double loss = 0;
+  for (std::size_t i = 0; i < micro_batches.size(); ++i) {
+    loss += losses.data<double>()[i];
+    if (!std::isfinite(loss)) not_finite(loss, state_.global_step + 1, micro_batches[i]);
+  }
+  return loss;
 }
 
 void Run::log(Json entry) {

@@ -7,6 +7,7 @@
 #include "checkpoint/safetensors.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "ops/device_memory.h"
 
 namespace qlora {
 namespace {
@@ -44,7 +45,7 @@ void copy_values(const SafetensorsFile& file, const std::string& name, const Ten
                        ", this run needs " + std::string(safetensors_name(to.dtype())) +
                        to_string(to.shape()));
   }
-  std::memcpy(to.raw(), from.raw(), to.nbytes());
+  ops::copy(from, to);
 }
 
 // Checkpoint folders with their steps, in the order of the steps.
@@ -109,9 +110,12 @@ void save_checkpoint(const std::string& folder, const TrainingArguments& argumen
     NamedTensors tensors;
     for (std::size_t i = 0; i < optimizer.parameters().size(); ++i) {
       const Parameter& p = optimizer.parameters()[i];
-      tensors.emplace_back(p.name, p.value);
-      tensors.emplace_back(p.name + ".exp_avg", optimizer.exp_avg()[i]);
-      tensors.emplace_back(p.name + ".exp_avg_sq", optimizer.exp_avg_sq()[i]);
+      const auto add = [&](const std::string& name, const Tensor& t) {
+        tensors.emplace_back(name, ops::on(Device::cpu, t));
+      };
+      add(p.name, p.value);
+      add(p.name + ".exp_avg", optimizer.exp_avg()[i]);
+      add(p.name + ".exp_avg_sq", optimizer.exp_avg_sq()[i]);
     }
     write_safetensors((inside / "optimizer.safetensors").string(), tensors);
     Json resume = Json::object();
@@ -120,6 +124,8 @@ void save_checkpoint(const std::string& folder, const TrainingArguments& argumen
     resume["loss_since_log"] = state.loss_since_log;
     resume["steps_since_log"] = state.steps_since_log;
     resume["train_seconds"] = state.train_seconds;
+    resume["loss_scale"] = state.loss_scale.value;
+    resume["loss_scale_good_steps"] = state.loss_scale.good_steps;
     resume["train_rows"] = state.train_rows;
     resume["train_tokens"] = state.train_tokens;
     resume["settings"] = fingerprint(arguments);
@@ -178,6 +184,10 @@ void load_checkpoint(const std::string& folder, const TrainingArguments& argumen
   state.loss_since_log = resume.at("loss_since_log").as_number();
   state.steps_since_log = resume.at("steps_since_log").as_integer();
   state.train_seconds = resume.at("train_seconds").as_number();
+  if (resume.find("loss_scale") != nullptr) {
+    state.loss_scale = {resume.at("loss_scale").as_number(),
+                        resume.at("loss_scale_good_steps").as_integer()};
+  }
 }
 
 void remove_old_checkpoints(const std::string& output_dir, std::int64_t limit,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/json.h"
+#include "training/loss_scale.h"
 #include "training/optimizer.h"
 
 namespace qlora {
@@ -37,6 +38,7 @@ struct TrainerState {
   double loss_since_log = 0.0;       ///< of the steps since the last log entry
   std::int64_t steps_since_log = 0;  ///< what that sum is divided by
   double train_seconds = 0.0;        ///< of all parts of the run
+  LossScale loss_scale;              ///< of float16 arithmetic
   std::int64_t train_rows = 0;       ///< of the training data, packed rows where they are packed
   std::int64_t train_tokens = 0;     ///< in all of them
 };

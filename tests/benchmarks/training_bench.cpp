@@ -84,7 +84,7 @@ void qlora_step(benchmark::State& state) {
   AdamW optimizer(attach_lora(model, lora, 1), TrainingArguments{});
   model.reserve_positions(T);
   const Batch batch = random_batch(B, T);
-  const TrainingPass pass{{}, false, 1.0 / static_cast<double>(batch.supervised)};
+  const TrainingPass pass{{}, ActivationPolicy::keep, 1.0 / static_cast<double>(batch.supervised)};
   Arena arena;
   const double rate = product_rate();
   std::vector<double> seconds;

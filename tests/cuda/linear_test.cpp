@@ -73,14 +73,17 @@ TEST(CudaLinear, ForwardAndBackwardAreTheirTwins) {
         Arena host, device = ops::arena_on(Device::cuda);
         const Tensor y = Tensor::empty(DType::f32, {s.tokens, N});
         const Tensor dx = Tensor::empty(DType::f32, {s.tokens, s.K});
-        LinearSaved saved, our_saved;
+        const std::int64_t room = g.device.room();
+        const LinearSaved saved = take_saved(g.host, s.tokens, DType::f32, run, host),
+                          our_saved = take_saved(g.device, s.tokens, dtype, run, device);
         ops::linear_forward(g.host, widened(x), widened(residual), run, host, y, &saved);
         ops::linear_backward(g.host, widened(x), saved, run, widened(dy), host, dx);
 
         const Tensor our_y = poisoned(dtype, {s.tokens, N});
         const Tensor our_dx = poisoned(dtype, {s.tokens, s.K});
-        ops::linear_forward(g.device, to_gpu(x), to_gpu(residual), run, device, our_y, &our_saved);
-        ops::linear_backward(g.device, to_gpu(x), our_saved, run, to_gpu(dy), device, our_dx);
+        const Tensor our_x = with_room(x, room), our_dy = with_room(dy, room);
+        ops::linear_forward(g.device, our_x, to_gpu(residual), run, device, our_y, &our_saved);
+        ops::linear_backward(g.device, our_x, our_saved, run, our_dy, device, our_dx);
         const std::string what = std::string(python_name(dtype)) + " K " + std::to_string(s.K) +
                                  " dropout " + std::to_string(dropout);
         const double root = std::sqrt(static_cast<double>(s.K));

@@ -43,8 +43,12 @@ Tensor to_host(const Tensor& tensor);
 /// The host's copy of a tensor in float32: what the CPU's twin computes with.
 Tensor widened(const Tensor& tensor);
 
+/// A host matrix (rows,C) on the GPU with `room` more columns behind each row's own, poisoned.
+Tensor with_room(const Tensor& matrix, std::int64_t room);
+
 /// Whether |ours - theirs| <= absolute + relative · |theirs| everywhere; no NaN passes. `ours` lies
-/// on the GPU, in any floating-point dtype.
+/// on the GPU, in any floating-point dtype; where its rows are longer, the room behind theirs is
+/// not looked at.
 ::testing::AssertionResult near_twin(const Tensor& ours, const Tensor& theirs, double relative,
                                      double absolute);
 

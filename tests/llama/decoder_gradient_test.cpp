@@ -3,6 +3,7 @@
 
 #include "llama/adapters.h"
 #include "llama/decoder.h"
+#include "llama/placement.h"
 #include "support/finite_difference.h"
 #include "support/matcher.h"
 
@@ -56,7 +57,7 @@ Batch packed_batch() {
 
 // Random weights of order one, so that no gradient is tiny.
 LlamaModel small_model(bool tied) {
-  LlamaModel model = with_arithmetic(random_model(small_config(tied), 3), DType::f64);
+  LlamaModel model = placed({Device::cpu, DType::f64}, random_model(small_config(tied), 3));
   std::uint64_t seed = 100;
   for (auto& [name, weight] : dense_weights(model)) {
     const Tensor values = normal_tensor(weight.shape(), seed++, 0.5);
@@ -92,7 +93,7 @@ TEST_P(AdapterGradients, OfEveryAdapterWithDropout) {
   const auto parameters = with_lora(model, 0.25);
   const Batch batch = GetParam() ? packed_batch() : small_batch();
   Arena arena;
-  const TrainingPass pass{{true, 4, 9}, false, 0.3};
+  const TrainingPass pass{{true, 4, 9}, ActivationPolicy::keep, 0.3};
   loss_backward(model, batch, pass, arena);
   const auto f = [&] {
     // The loss alone, of the same dropout masks: a pass whose gradients go nowhere.
@@ -119,7 +120,7 @@ TEST(DecoderGradients, OfEveryWeightInFullTraining) {
     const auto parameters = enable_full_training(model);
     const Batch batch = small_batch();
     Arena arena;
-    loss_backward(model, batch, {{}, false, 0.7}, arena);
+    loss_backward(model, batch, {{}, ActivationPolicy::keep, 0.7}, arena);
     const auto f = [&] { return 0.7 * loss_forward(model, batch, arena); };
     ASSERT_EQ(parameters.size(), tied ? 2u + 2u * 9u : 3u + 2u * 9u);
     for (const Parameter& p : parameters) {
@@ -128,22 +129,25 @@ TEST(DecoderGradients, OfEveryWeightInFullTraining) {
   }
 }
 
-TEST(DecoderGradients, CheckpointingChangesNoBit) {
+TEST(DecoderGradients, WhatIsKeptChangesNoBit) {
   for (const DType dtype : {DType::f32, DType::f64}) {
     LlamaModel base = small_model(true);
     with_lora(base, 0.25);
     std::vector<std::vector<Parameter>> results;
-    double losses[2];
-    for (const bool checkpointing : {false, true}) {
-      const LlamaModel model = with_arithmetic(base, dtype);
+    std::vector<double> losses;
+    for (const ActivationPolicy policy :
+         {ActivationPolicy::keep, ActivationPolicy::lean, ActivationPolicy::checkpoint,
+          ActivationPolicy::offload}) {
+      const LlamaModel model = placed({Device::cpu, dtype}, base);
       Arena arena;
-      losses[checkpointing ? 1 : 0] =
-          loss_backward(model, small_batch(), {{true, 4, 9}, checkpointing, 1.0}, arena);
+      losses.push_back(loss_backward(model, small_batch(), {{true, 4, 9}, policy, 1.0}, arena));
       results.push_back(adapter_parameters(model));
     }
-    EXPECT_EQ(losses[0], losses[1]);
-    for (std::size_t i = 0; i < results[0].size(); ++i) {
-      EXPECT_TRUE(same_bytes(results[0][i].grad, results[1][i].grad)) << results[0][i].name;
+    for (std::size_t other = 1; other < results.size(); ++other) {
+      EXPECT_EQ(losses[0], losses[other]);
+      for (std::size_t i = 0; i < results[0].size(); ++i) {
+        EXPECT_TRUE(same_bytes(results[0][i].grad, results[other][i].grad)) << results[0][i].name;
+      }
     }
   }
 }

@@ -6,7 +6,9 @@
 #include "llama/decoder.h"
 #include "llama/generation.h"
 #include "llama/load.h"
+#include "llama/placement.h"
 #include "ops/ops.h"
+#include "support/device.h"
 #include "support/golden.h"
 #include "support/golden_batch.h"
 #include "support/matcher.h"
@@ -18,8 +20,10 @@ using testing::all_close;
 using testing::batch_of;
 using testing::close_to_largest;
 using testing::golden;
+using testing::golden_model;
 using testing::is_close;
 using testing::narrowed;
+using testing::test_arena;
 using testing::without_padding;
 
 struct Outputs {
@@ -29,15 +33,15 @@ struct Outputs {
 };
 
 Outputs run(LlamaModel& model, const Batch& batch) {
-  Arena arena;
+  Arena arena = test_arena();
   Outputs out;
   const std::int64_t B = batch.input_ids.dim(0), T = batch.input_ids.dim(1);
   model.reserve_positions(T);
   const Tensor h = hidden_forward(model, batch, arena, &out.states);
   for (Tensor& s : out.states) s = s.reshape({B, T, model.config.hidden_size});
-  const Tensor logits = Tensor::empty(DType::f32, {B * T, model.config.vocab_size});
+  const Tensor logits = arena.take(h.dtype(), {B * T, model.config.vocab_size});
   ops::head_forward(h, model.lm_head, logits);
-  out.logits = logits.reshape({B, T, model.config.vocab_size});
+  out.logits = ops::host_copy(logits).reshape({B, T, model.config.vocab_size});
   out.loss = loss_forward(model, batch, arena) / static_cast<double>(batch.supervised);
   return out;
 }
@@ -59,7 +63,7 @@ class GoldenForward : public ::testing::TestWithParam<Case> {};
 // in the loss; 1e-4 and 1e-5 leave a factor of about five to ten for another order of summation.
 TEST_P(GoldenForward, LogitsAndLoss) {
   const Case& c = GetParam();
-  LlamaModel model = load_model(golden(c.folder));
+  LlamaModel model = golden_model(c.folder);
   const auto file = SafetensorsFile::open(golden(c.file));
   const Batch batch = batch_of(file, c.prefix);
   const Outputs out = run(model, batch);
@@ -94,7 +98,7 @@ class GoldenStates : public ::testing::TestWithParam<Case> {};
 // Hidden states: 1.3e-6 of the largest measured, 1e-5 asked for.
 TEST_P(GoldenStates, AreClose) {
   const Case& c = GetParam();
-  LlamaModel model = load_model(golden(c.folder));
+  LlamaModel model = golden_model(c.folder);
   const auto file = SafetensorsFile::open(golden(c.file));
   const Batch batch = batch_of(file, c.prefix);
   const Outputs out = run(model, batch);
@@ -120,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(
 // must lie within 8e-2 of it.
 TEST(GoldenBf16, IsWithinItsBand) {
   for (const std::string name : {"a", "b"}) {
-    LlamaModel model = load_model(golden("llama/" + name + "_bf16"));
+    LlamaModel model = golden_model("llama/" + name + "_bf16");
     const auto file = SafetensorsFile::open(golden("llama/golden_" + name + ".safetensors"));
     for (const std::string prefix : {"batch.", "long."}) {
       const Batch batch = batch_of(file, prefix);
@@ -133,7 +137,7 @@ TEST(GoldenBf16, IsWithinItsBand) {
 }
 
 TEST(GoldenNf4Bf16, WhatPeopleRun) {
-  LlamaModel model = load_model(golden("llama_nf4/a_bf16"));
+  LlamaModel model = golden_model("llama_nf4/a_bf16");
   const auto file = SafetensorsFile::open(golden("llama_nf4/golden_a_bf16.safetensors"));
   const Batch batch = batch_of(file, "batch.");
   const Outputs out = run(model, batch);
@@ -151,7 +155,7 @@ TEST(GoldenNf4Bf16, WhatPeopleRun) {
 // add that up: the band is that of 16-bit arithmetic on a GPU. The loss, a mean over the tokens,
 // tells quantized activations from activations that are not.
 TEST(GoldenInt8, LogitsAndLoss) {
-  LlamaModel model = load_model(golden("llama_nf4/a_int8"));
+  LlamaModel model = golden_model("llama_nf4/a_int8");
   const auto file = SafetensorsFile::open(golden("llama_nf4/golden_a_int8.safetensors"));
   const Batch batch = batch_of(file, "batch.");
   const Outputs out = run(model, batch);
@@ -170,7 +174,7 @@ TEST(Int8, AFloatFolderQuantizedOnLoadingIsTheStoredOne) {
   LoadOptions options;
   options.int8 = true;
   const LlamaModel loaded = load_model(golden("llama/a_fp32"), options);
-  const LlamaModel stored = load_model(golden("llama_nf4/a_int8"));
+  const LlamaModel stored = golden_model("llama_nf4/a_int8");
   const auto& a = loaded.layers[1].qkv.parts[0].int8;
   const auto& b = stored.layers[1].qkv.parts[0].int8;
   if (!a || !b) FAIL() << "a layer is not in int8";
@@ -183,10 +187,10 @@ TEST(Int8, AFloatFolderQuantizedOnLoadingIsTheStoredOne) {
 // programs in double agree to rounding, 1e-9 of logits of order ten after a few hundred operations.
 TEST(GoldenFloat64, LogitsAndLoss) {
   for (const std::string name : {"a", "b"}) {
-    LlamaModel model = with_arithmetic(load_model(golden("llama/" + name + "_fp32")), DType::f64);
+    LlamaModel model = placed({Device::cpu, DType::f64}, golden_model("llama/" + name + "_fp32"));
     const auto file = SafetensorsFile::open(golden("llama/golden_" + name + ".safetensors"));
     const Batch batch = batch_of(file, "batch.");
-    Arena arena;
+    Arena arena = test_arena();
     model.reserve_positions(batch.input_ids.dim(1));
     const double loss = loss_forward(model, batch, arena) / static_cast<double>(batch.supervised);
     // cos and sin come from float32 tables on both sides: what is left is their last bit
@@ -196,7 +200,7 @@ TEST(GoldenFloat64, LogitsAndLoss) {
 
 TEST(GoldenRope, TablesAndFrequencies) {
   for (const std::string name : {"a", "b"}) {
-    LlamaModel model = load_model(golden("llama/" + name + "_fp32"));
+    LlamaModel model = golden_model("llama/" + name + "_fp32");
     const auto file = SafetensorsFile::open(golden("llama/golden_" + name + ".safetensors"));
     const std::vector<float> ours = inverse_frequencies(model.config);
     const Tensor theirs = file.tensor("rope.inv_freq");
@@ -207,14 +211,15 @@ TEST(GoldenRope, TablesAndFrequencies) {
     }
     const Tensor cos = file.tensor("rope.cos"), sin = file.tensor("rope.sin");
     model.reserve_positions(cos.dim(0));
+    const Tensor our_cos = ops::host_copy(model.rope_cos), our_sin = ops::host_copy(model.rope_sin);
     const std::int64_t half = model.config.head_dim / 2;
     for (std::int64_t t = 0; t < cos.dim(0); ++t) {
       for (std::int64_t i = 0; i < half; ++i) {
         // an angle of up to 80 radians whose frequency is off by an ulp or two
         const auto at = static_cast<std::size_t>(t * half + i);
         const std::int64_t both = t * 2 * half + i;
-        EXPECT_TRUE(is_close(model.rope_cos.data<float>()[at], cos.data<float>()[both], 2e-5));
-        EXPECT_TRUE(is_close(model.rope_sin.data<float>()[at], sin.data<float>()[both], 2e-5));
+        EXPECT_TRUE(is_close(our_cos.data<float>()[at], cos.data<float>()[both], 2e-5));
+        EXPECT_TRUE(is_close(our_sin.data<float>()[at], sin.data<float>()[both], 2e-5));
       }
     }
   }
@@ -256,7 +261,7 @@ TEST(GoldenConfig, BothVersionsDescribeOneModel) {
 // The JSON beside the tensors says the same in other words: it is held against them and ours.
 TEST(GoldenJson, LossesAndGreedyTokens) {
   for (const std::string name : {"a", "b"}) {
-    LlamaModel model = load_model(golden("llama/" + name + "_fp32"));
+    LlamaModel model = golden_model("llama/" + name + "_fp32");
     const Json json = Json::read(golden("llama/golden_" + name + ".json"));
     const auto file = SafetensorsFile::open(golden("llama/golden_" + name + ".safetensors"));
     for (const std::string prefix : {"batch", "long"}) {
@@ -269,7 +274,7 @@ TEST(GoldenJson, LossesAndGreedyTokens) {
       prompt.push_back(static_cast<std::int32_t>(id.as_integer()));
     }
     const auto& expected = json.at("greedy").at("new_tokens").as_array();
-    Arena arena;
+    Arena arena = test_arena();
     model.config.eos_token_ids.clear();
     const auto ids = generate(model, prompt, static_cast<std::int64_t>(expected.size()), {}, arena);
     ASSERT_EQ(ids.size(), expected.size());
@@ -279,12 +284,12 @@ TEST(GoldenJson, LossesAndGreedyTokens) {
 
 TEST(GoldenGreedy, SequencesAreEqual) {
   for (const std::string name : {"a", "b"}) {
-    LlamaModel model = load_model(golden("llama/" + name + "_fp32"));
+    LlamaModel model = golden_model("llama/" + name + "_fp32");
     const auto file = SafetensorsFile::open(golden("llama/golden_" + name + ".safetensors"));
     const Tensor sequence = narrowed(file.tensor("greedy.sequence"));
     const auto ids = sequence.span<std::int32_t>();
     constexpr std::size_t kPrompt = 6;  // summary.json: parameters.prompt
-    Arena arena;
+    Arena arena = test_arena();
     model.config.eos_token_ids.clear();  // the golden run went on to its full length
     const auto generated = generate(model, ids.first(kPrompt),
                                     static_cast<std::int64_t>(ids.size() - kPrompt), {}, arena);

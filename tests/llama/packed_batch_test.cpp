@@ -8,6 +8,7 @@
 #include "llama/adapters.h"
 #include "llama/decoder.h"
 #include "llama/load.h"
+#include "llama/placement.h"
 #include "ops/ops.h"
 #include "support/finite_difference.h"
 #include "support/golden.h"
@@ -55,7 +56,7 @@ LlamaModel model_with_adapters(const std::string& folder, DType dtype) {
     const Tensor values = testing::normal_tensor(p.value.shape(), seed++, 0.05).to(DType::f32);
     std::ranges::copy(values.span<float>(), p.value.data<float>());
   }
-  model = with_arithmetic(model, dtype);
+  model = placed({Device::cpu, dtype}, model);
   model.reserve_positions(90);  // the longest example; rows are longer
   return model;
 }
@@ -66,11 +67,12 @@ struct Pass {
   std::vector<Parameter> parameters;
   double loss = 0;
 
-  Pass(const LlamaModel& shared, const Batch& batch, bool gradient_checkpointing)
-      : model(with_arithmetic(shared, shared.arithmetic())), parameters(adapter_parameters(model)) {
+  Pass(const LlamaModel& shared, const Batch& batch, ActivationPolicy policy)
+      : model(placed({Device::cpu, shared.arithmetic()}, shared)),
+        parameters(adapter_parameters(model)) {
     const double scale = 1.0 / static_cast<double>(batch.supervised);
     Arena arena;
-    loss = scale * loss_backward(model, batch, {{}, gradient_checkpointing, scale}, arena);
+    loss = scale * loss_backward(model, batch, {{}, policy, scale}, arena);
   }
 };
 
@@ -79,9 +81,9 @@ void expect_equal_passes(const std::string& folder, DType dtype, double bound) {
   const auto unpacked = examples();
   const auto rows = pack(unpacked, 100);
   ASSERT_EQ(rows.size(), 3u);  // 284 tokens
-  for (const bool checkpointing : {false, true}) {
-    const Pass apart(model, all_of(unpacked), checkpointing);
-    const Pass together(model, all_of(rows), checkpointing);
+  for (const ActivationPolicy policy : {ActivationPolicy::keep, ActivationPolicy::checkpoint}) {
+    const Pass apart(model, all_of(unpacked), policy);
+    const Pass together(model, all_of(rows), policy);
     EXPECT_TRUE(is_close(together.loss, apart.loss, 0, bound));
     ASSERT_EQ(together.parameters.size(), apart.parameters.size());
     for (std::size_t i = 0; i < apart.parameters.size(); ++i) {

@@ -10,6 +10,7 @@
 #include "llama/decoder.h"
 #include "llama/generation.h"
 #include "llama/load.h"
+#include "llama/placement.h"
 #include "support/golden.h"
 #include "support/matcher.h"
 #include "text/tokenizer.h"
@@ -137,7 +138,7 @@ TEST(Stories260K, PerplexitiesSideBySide) {
     std::copy_n(bf16.data<float>(), bf16.numel(), weight.data<float>());
   }
   const auto quantized = [&](bool double_quant) {
-    LlamaModel model = with_arithmetic(rounded, DType::f32);
+    LlamaModel model = placed({Device::cpu, DType::f32}, rounded);
     quantize_base(model, QuantType::nf4, double_quant, DType::bf16);
     return perplexity(model);
   };

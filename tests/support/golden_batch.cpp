@@ -7,7 +7,7 @@
 #include "llama/decoder.h"
 #include "llama/load.h"
 #include "ops/ops.h"
-#include "support/golden.h"
+#include "support/device.h"
 
 namespace qlora::testing {
 
@@ -53,17 +53,18 @@ Tensor without_padding(const Tensor& x, const Tensor& mask) {
 }
 
 LlamaModel model_with(const std::string& base, const std::string& adapter) {
-  LlamaModel model = load_model(golden(base));
+  LlamaModel model = golden_model(base);
   attach_lora(model, read_adapter(golden(adapter)));
   model.reserve_positions(80);
   return model;
 }
 
 Tensor logits_of(const LlamaModel& model, const Batch& batch) {
-  Arena arena;
+  Arena arena = test_arena();
   const Tensor h = hidden_forward(model, batch, arena);
-  const Tensor logits = Tensor::empty(DType::f32, {h.dim(0), model.config.vocab_size});
-  ops::head_forward(h, model.lm_head, logits);
+  const Tensor scores = arena.take(h.dtype(), {h.dim(0), model.config.vocab_size});
+  ops::head_forward(h, model.lm_head, scores);
+  const Tensor logits = ops::host_copy(scores);
   return without_padding(
       logits.reshape({batch.input_ids.dim(0), batch.input_ids.dim(1), logits.dim(1)}),
       batch.attention_mask);

@@ -57,7 +57,7 @@ TEST_P(DataOrder, AResumedRunIsTheUninterruptedOneBitForBit) {
 
 TEST_P(DataOrder, CheckpointingGivesTheSameRunBitForBit) {
   SmallRun plain = run_of(GetParam()), checkpointing = run_of(GetParam());
-  checkpointing.arguments.gradient_checkpointing = true;
+  checkpointing.arguments.activations = ActivationPolicy::checkpoint;
   EXPECT_EQ(losses_of(plain), losses_of(checkpointing));
   expect_equal_adapters(plain.model, checkpointing.model);
 }

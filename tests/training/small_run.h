@@ -10,6 +10,7 @@
 #include "core/random.h"
 #include "llama/adapters.h"
 #include "llama/load.h"
+#include "support/device.h"
 #include "support/golden.h"
 #include "support/matcher.h"
 #include "training/trainer.h"
@@ -42,7 +43,7 @@ struct SmallRun {
   TrainingArguments arguments;
 
   explicit SmallRun(bool dropout = true) {
-    model = load_model(golden("llama_nf4/a"));
+    model = golden_model("llama_nf4/a");
     lora.r = 4;
     lora.lora_dropout = dropout ? 0.1 : 0.0;
     lora.target_modules = std::string("all-linear");
@@ -79,7 +80,7 @@ inline std::vector<double> losses_of(SmallRun& s, const std::string& output_dir 
 inline void expect_equal_adapters(const LlamaModel& a, const LlamaModel& b) {
   const auto pa = adapter_parameters(a), pb = adapter_parameters(b);
   for (std::size_t i = 0; i < pa.size(); ++i) {
-    EXPECT_TRUE(same_bytes(pa[i].value, pb[i].value)) << pa[i].name;
+    EXPECT_TRUE(same_bytes(ops::host_copy(pa[i].value), ops::host_copy(pb[i].value))) << pa[i].name;
   }
 }
 

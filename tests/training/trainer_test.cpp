@@ -30,7 +30,7 @@ TEST(Trainer, LearnsItsRows) {
 
 TEST(Trainer, CheckpointingGivesTheSameRunBitForBit) {
   Fixture plain, checkpointing;
-  checkpointing.arguments.gradient_checkpointing = true;
+  checkpointing.arguments.activations = ActivationPolicy::checkpoint;
   EXPECT_EQ(losses_of(plain), losses_of(checkpointing));
   expect_equal_adapters(plain.model, checkpointing.model);
 }

@@ -85,15 +85,17 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // The formulas of ops::adamw, rounded as the CPU rounds them: no product is fused with a sum.
-// norm is nullptr where nothing is clipped.
+// norm is nullptr where gradients are taken as they are.
 __global__ void __launch_bounds__(kThreads)
     update(const __grid_constant__ Table<4> table, AdamWFactors<float> f, const double* norm,
-           double max_norm) {
+           double max_norm, double loss_scale) {
   __shared__ float clip;
   if (threadIdx.x == 0) {
-    clip = norm == nullptr ? 1.0f : static_cast<float>(clip_factor(*norm, max_norm));
+    clip =
+        norm == nullptr ? 1.0f : static_cast<float>(gradient_factor(*norm, max_norm, loss_scale));
   }
   __syncthreads();
+  if (clip == 0.0f) return;
   const Part part = table.part_of(static_cast<int>(blockIdx.x));
   const auto& [gradients, parameters, means, squared_means] = table.array[part.tensor];
   for (std::int64_t i = part.begin + threadIdx.x * kEach; i < part.end; i += kThreads * kEach) {
@@ -161,7 +163,7 @@ void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
       },
       [&](const Table<4>& table) {
         update<<<static_cast<unsigned>(table.blocks()), kThreads, 0, stream()>>>(
-            table, AdamWFactors<float>(step), norm, step.clip.max_norm);
+            table, AdamWFactors<float>(step), norm, step.clip.max_norm, step.clip.scale);
       });
   check_launch("adamw");
 }

@@ -19,12 +19,12 @@ Heads<Element> heads_of(const Tensor& rows, std::int64_t from, std::int64_t colu
   return {elements<std::remove_const_t<Element>>(rows) + from, columns, T * columns};
 }
 
-// q, k and v, or their gradients, of stacked rows: (H+2K)·D columns.
+// q, k and v, or their gradients, of stacked rows of (H+2K)·D columns or more.
 template <typename Element>
 struct Stacked {
   Heads<Element> q, k, v;
   Stacked(const AttentionShape& s, const Tensor& rows) {
-    const std::int64_t columns = (s.H + 2 * s.K) * s.D;
+    const std::int64_t columns = rows.dim(1);
     q = heads_of<Element>(rows, 0, columns, s.T);
     k = heads_of<Element>(rows, s.H * s.D, columns, s.T);
     v = heads_of<Element>(rows, (s.H + s.K) * s.D, columns, s.T);
@@ -54,23 +54,24 @@ void run_forward(const AttentionInputs<Element>& in, Heads<Element> out, float* 
   plain_forward(in, out, lse);
 }
 
-// delta (B,H,T) = dout · out, a warp for each head of a row of out (B·T, H·D).
+// delta (B,H,T) = dout · out, a warp for each head of a row of out (B·T, ld) and dout (B·T, H·D).
 // requires D % WIDTH == 0
 template <int WIDTH, typename Element>
 __global__ void __launch_bounds__(kThreads)
-    row_dots(const Element* out, const Element* dout, AttentionShape s, float* delta) {
+    row_dots(const Element* out, std::int64_t ld, const Element* dout, AttentionShape s,
+             float* delta) {
   using Piece = Vector<Element, WIDTH>;
   const std::int64_t row = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) / kWarp;
   if (row >= s.B * s.T * s.H) return;
+  const std::int64_t token = row / s.H, h = row % s.H, b = token / s.T, t = token % s.T;
   float dot = 0.0f;
   for (int d = threadIdx.x % kWarp * WIDTH; d < s.D; d += kWarp * WIDTH) {
-    const Piece x = *reinterpret_cast<const Piece*>(out + row * s.D + d);
+    const Piece x = *reinterpret_cast<const Piece*>(out + token * ld + h * s.D + d);
     const Piece y = *reinterpret_cast<const Piece*>(dout + row * s.D + d);
 #pragma unroll
     for (int i = 0; i < WIDTH; ++i) dot += to_float(x.value[i]) * to_float(y.value[i]);
   }
   dot = warp_sum(dot);
-  const std::int64_t token = row / s.H, h = row % s.H, b = token / s.T, t = token % s.T;
   if (threadIdx.x % kWarp == 0) delta[(b * s.H + h) * s.T + t] = dot;
 }
 
@@ -81,7 +82,7 @@ void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor&
   require(lse.dtype() == DType::f32, "attention_forward", "lse in float32");
   if (out.numel() == 0) return;
   on_element(qkv, "attention_forward", [&]<typename Element>(Element) {
-    run_forward(inputs_of<Element>(s, qkv, segments), heads_of<Element>(out, 0, s.H * s.D, s.T),
+    run_forward(inputs_of<Element>(s, qkv, segments), heads_of<Element>(out, 0, out.dim(1), s.T),
                 elements<float>(lse), kernel);
   });
 }
@@ -98,7 +99,7 @@ void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor
   on_element(qkv, op, [&]<typename Element>(Element) {
     launch(op, s.D % 4 == 0 ? row_dots<4, Element> : row_dots<1, Element>,
            blocks_for(rows, kThreads / kWarp), kThreads, 0, elements<const Element>(out),
-           elements<const Element>(dout), s, elements<float>(delta));
+           out.dim(1), elements<const Element>(dout), s, elements<float>(delta));
     const auto in = inputs_of<Element>(s, qkv, segments);
     const Stacked<Element> to(s, dqkv);
     const AttentionGradients<Element> grad{heads_of<const Element>(dout, 0, s.H * s.D, s.T),
@@ -125,7 +126,7 @@ void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& 
     const AttentionInputs<Element> in{s, Stacked<const Element>(s, qkv).q,
                                       heads_of<const Element>(keys, 0, columns, capacity),
                                       heads_of<const Element>(values, 0, columns, capacity)};
-    const auto to = heads_of<Element>(out, 0, s.H * s.D, s.T);
+    const auto to = heads_of<Element>(out, 0, out.dim(1), s.T);
     const bool few = s.T * (s.H / s.K) <= kFewQueries;
     const bool splits = s.D == 32 || s.D == 64 || s.D == 128;
     if (few && splits && kernel != AttentionKernel::plain) return split_forward(in, to, arena);

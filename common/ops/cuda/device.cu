@@ -1,5 +1,6 @@
 #include "ops/cuda/device.h"
 
+#include <algorithm>
 #include <memory>
 
 namespace qlora::cuda {
@@ -39,9 +40,19 @@ struct Context {
   }
 };
 
-const Context& context() {
-  static const Context made;
+Context& context() {
+  static Context made;
   return made;
+}
+
+// Bytes of shared memory that a block may ask for (CUDA C++ Programming Guide, table of compute
+// capabilities).
+std::size_t shared_memory_of(int major, int minor) {
+  const int capability = 10 * major + minor;
+  if (capability < 80) return std::size_t{64} << 10;
+  if (capability == 80 || capability == 87) return std::size_t{163} << 10;
+  if (capability < 90 || capability >= 120) return std::size_t{99} << 10;
+  return std::size_t{227} << 10;
 }
 
 std::string mebibytes(std::size_t bytes) {
@@ -57,6 +68,15 @@ bool available() {
 const DeviceInfo& device() {
   if (!available()) throw MachineLacks("there is no GPU to use: " + context().problem);
   return context().info;
+}
+
+void limit_device(int major, int minor) {
+  if (!available()) return;
+  DeviceInfo& info = context().info;
+  if (10 * info.major + info.minor <= 10 * major + minor) return;
+  info.major = major;
+  info.minor = minor;
+  info.shared_memory = std::min(info.shared_memory, shared_memory_of(major, minor));
 }
 
 cudaStream_t stream() {
@@ -87,6 +107,11 @@ void copy(const Tensor& from, const Tensor& to) {
   require(from.nbytes() == to.nbytes(), "copy", "as many bytes on both sides");
   check(cudaMemcpyAsync(to.raw(), from.raw(), from.nbytes(), cudaMemcpyDefault, stream()), "copy");
   if (from.device() == Device::cpu || to.device() == Device::cpu) synchronize();
+}
+
+void upload(const Tensor& from, const Tensor& to) {
+  check(cudaMemcpyAsync(to.raw(), from.raw(), from.nbytes(), cudaMemcpyHostToDevice, stream()),
+        "upload");
 }
 
 void fill_bytes(const Tensor& tensor, unsigned char byte) {

@@ -28,6 +28,10 @@ bool available();
 /// The device in use. @throws MachineLacks where there is none, with the driver's reason
 const DeviceInfo& device();
 
+/// From here on device() tells no higher compute capability than this one, and no more shared
+/// memory than cards of it have.
+void limit_device(int major, int minor);
+
 /// The stream that all work of the library is put on, in order.
 cudaStream_t stream();
 
@@ -38,6 +42,10 @@ Tensor empty(DType dtype, Shape shape);
 /// Copies the bytes of a tensor to another of as many, each on either side, in the stream's order;
 /// to or from host memory it waits for the end of the copy.
 void copy(const Tensor& from, const Tensor& to);
+
+/// Copies host memory to the device in the stream's order. Nobody waits: the driver has its own
+/// copy of memory that is not pinned when the call returns.
+void upload(const Tensor& from, const Tensor& to);
 
 /// Sets every byte, in the stream's order.
 void fill_bytes(const Tensor& tensor, unsigned char byte);

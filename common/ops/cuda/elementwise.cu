@@ -71,6 +71,16 @@ __global__ void __launch_bounds__(kThreads)
   store_within<kEach>(values, i, n, wide, out);
 }
 
+// to (n) = standard_deviation · N(0, 1)
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    normal_numbers(Random random, float standard_deviation, std::int64_t n, T* to) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < n) {
+    to[i] = from_float<T>(standard_deviation * random.normal(static_cast<std::uint64_t>(i)));
+  }
+}
+
 unsigned grid(std::int64_t n) {
   return blocks_for(n, kThreads * kEach);
 }
@@ -126,6 +136,16 @@ void scale(const Tensor& x, float factor, const Tensor& out) {
                                                  elements<T>(out));
   });
   check_launch("scale");
+}
+
+void fill_normal(const Tensor& t, float standard_deviation, const Random& random) {
+  const std::int64_t n = t.numel();
+  if (n == 0) return;
+  on_element(t, "fill_normal", [&]<typename T>(T) {
+    normal_numbers<T><<<blocks_for(n, kThreads), kThreads, 0, stream()>>>(
+        random, standard_deviation, n, elements<T>(t));
+  });
+  check_launch("fill_normal");
 }
 
 void dropout(const Tensor& x, const Dropout& how, const Tensor& out) {

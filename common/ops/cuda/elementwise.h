@@ -23,6 +23,9 @@ void dropout(const Tensor& x, const Dropout& how, const Tensor& out);
 /// out += what dropout() would give: the gradient of a dropped-out input, added to dx.
 void add_dropout(const Tensor& x, const Dropout& how, const Tensor& out);
 
+/// See ops::fill_normal.
+void fill_normal(const Tensor& t, float standard_deviation, const Random& random);
+
 /// Softmax cross-entropy of each row: losses (rows) F32 = log Σ_v exp(logits) − logits[target], and
 /// logits (rows,V) are overwritten by scale · (softmax − onehot(target)); a scale of 0 leaves them.
 /// targets (rows) I32: a row with −100 has loss 0 and gradient 0; every other is in 0 … V−1, which

@@ -1,6 +1,6 @@
 // The output head on the GPU: logits, and the cross-entropy in chunks of supervised positions with
 // the gradient made in the forward pass.
-#include <vector>
+#include <algorithm>
 
 #include "ops/cuda/elementwise.h"
 #include "ops/cuda/head.h"
@@ -43,33 +43,7 @@ __global__ void __launch_bounds__(256)
     if (static_cast<int>(threadIdx.x) < step) partial[threadIdx.x] += partial[threadIdx.x + step];
     __syncthreads();
   }
-  if (threadIdx.x == 0) *sum += partial[0];
-}
-
-// The supervised positions and their targets, on the host: (n) and (n).
-struct Supervised {
-  std::vector<std::int32_t> rows, targets;
-};
-
-Supervised supervised(const Tensor& targets, std::int64_t V) {
-  Supervised s;
-  for (std::int64_t i = 0; i < targets.numel(); ++i) {
-    const std::int32_t target = targets.data<std::int32_t>()[i];
-    if (target == -100) continue;
-    require(target >= 0 && target < V, "head_cross_entropy", "targets of -100 or below V");
-    s.rows.push_back(static_cast<std::int32_t>(i));
-    s.targets.push_back(target);
-  }
-  return s;
-}
-
-Tensor uploaded(const std::vector<std::int32_t>& values, Arena& arena) {
-  const Tensor there = arena.take(DType::i32, {static_cast<std::int64_t>(values.size())});
-  // From memory that is not pinned the driver has its own copy when the call returns.
-  check(
-      cudaMemcpyAsync(there.raw(), values.data(), there.nbytes(), cudaMemcpyHostToDevice, stream()),
-      "head_cross_entropy");
-  return there;
+  if (threadIdx.x == 0 && sum != nullptr) *sum += partial[0];
 }
 
 }  // namespace
@@ -78,18 +52,14 @@ void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
   product(kNo, Matrix(x), kYes, Matrix(head), 1.0f, 0.0f, Matrix(logits), Matrix(logits));
 }
 
-double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& targets,
-                          double gradient_scale, Arena& arena, const Tensor& dx,
-                          const Tensor& dhead, const Tensor& losses) {
-  const std::int64_t V = head.dim(0), C = head.dim(1);
-  const Supervised s = supervised(targets, V);
+void head_cross_entropy(const Tensor& x, const Tensor& head, const ops::Supervised& supervised,
+                        double gradient_scale, Arena& arena, const ops::HeadOutputs& out) {
+  const Tensor &dx = out.dx, &dhead = out.dhead, &losses = out.losses;
+  const std::int64_t V = head.dim(0), C = head.dim(1), count = supervised.rows.numel();
   if (dx) fill_bytes(dx, 0);
   if (losses) fill_bytes(losses, 0);
-  const auto count = static_cast<std::int64_t>(s.rows.size());
-  if (count == 0) return 0.0;
+  if (count == 0) return;
   const ArenaScope scope(arena);
-  const Tensor sum = arena.take_zeros(DType::f64, {1});
-  const Tensor rows = uploaded(s.rows, arena), wanted = uploaded(s.targets, arena);
   const std::int64_t row_bytes = V * static_cast<std::int64_t>(size_of(x.dtype()));
   const std::int64_t most = std::min(count, std::max<std::int64_t>(1, kLogitBytes / row_bytes));
   const Tensor gathered = arena.take(x.dtype(), {most, C});
@@ -99,16 +69,16 @@ double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& tar
     for (std::int64_t first = 0; first < count; first += most) {
       const std::int64_t n = std::min(most, count - first);
       const auto blocks = static_cast<unsigned>(n);
-      const std::int32_t* index = elements<std::int32_t>(rows) + first;
+      const std::int32_t* index = elements<std::int32_t>(supervised.rows) + first;
       const Matrix chunk = Matrix(gathered).rows_from(0, n),
                    scores = Matrix(logits).rows_from(0, n);
       gather<T><<<blocks, 256, 0, stream()>>>(elements<T>(x), index, static_cast<int>(C),
                                               elements<T>(gathered));
       product(kNo, chunk, kYes, Matrix(head), 1.0f, 0.0f, scores, scores);
-      softmax_cross_entropy(logits.rows(0, n), wanted.rows(first, first + n),
+      softmax_cross_entropy(logits.rows(0, n), supervised.targets.rows(first, first + n),
                             dx || dhead ? gradient_scale : 0.0, loss.rows(0, n));
       collect<<<1, 256, 0, stream()>>>(elements<float>(loss), index, static_cast<int>(n),
-                                       elements<double>(sum), elements<float>(losses));
+                                       elements<double>(out.sum), elements<float>(losses));
       if (dhead) {
         product(kYes, scores, kNo, chunk, 1.0f, 1.0f, Matrix(dhead), Matrix(dhead));
       }
@@ -119,9 +89,6 @@ double head_cross_entropy(const Tensor& x, const Tensor& head, const Tensor& tar
     }
   });
   check_launch("head_cross_entropy");
-  const Tensor on_host = Tensor::empty(DType::f64, {1});
-  copy(sum, on_host);
-  return on_host.data<double>()[0];
 }
 
 }  // namespace qlora::cuda

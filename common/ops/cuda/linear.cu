@@ -1,8 +1,19 @@
-#include "ops/cuda/linear.h"
-
+// Linear layers with LoRA on the GPU. Where nothing is dropped, the adapters of a group ride in the
+// base's own products: with W (N,K) of the group, all A below each other, A (room,K), and all s·B
+// in their projections' rows, B (N,room), one buffer
+//
+//     [ W  B ]      N rows of K + room columns          forward   y  = [x  u] · [W  B]ᵀ,   u  = x ·
+//     Aᵀ [ A  – ]      room rows                           backward  dx = [dy du] · [W; A],   du =
+//     dy · B
+//
+// serves both ways, and x and dy have room for u and du behind their rows. A thin product each and
+// a little longer sum inside are all that the adapters cost beside their gradients.
+#include "ops/cuda/adapters.h"
+#include "ops/cuda/device.h"
 #include "ops/cuda/elementwise.h"
+#include "ops/cuda/linear.h"
 #include "ops/cuda/product.h"
-#include "ops/cuda/quantization.h"
+#include "ops/quantization.h"
 
 namespace qlora::cuda {
 namespace {
@@ -10,26 +21,97 @@ namespace {
 constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
 
-// The group's weight (ΣN,K) in the dtype of the arithmetic: as it is, or dequantized into the
-// arena.
-Tensor base_weight(const LinearGroup& group, DType dtype, Arena& arena) {
-  if (group.weight) return group.weight;
-  const Tensor weight = arena.take(dtype, {group.N(), group.K});
+// to = from, row by row.
+void copy_rows(const Matrix& from, const Matrix& to) {
+  const std::size_t element = size_of(from.dtype);
+  check(cudaMemcpy2DAsync(to.data, static_cast<std::size_t>(to.ld) * element, from.data,
+                          static_cast<std::size_t>(from.ld) * element,
+                          static_cast<std::size_t>(from.columns) * element,
+                          static_cast<std::size_t>(from.rows), cudaMemcpyDeviceToDevice, stream()),
+        "linear");
+}
+
+// W (N,K) into the first columns of N rows of `to` (N,ld).
+void write_base(const LinearGroup& group, const Tensor& to) {
+  if (group.weight) return copy_rows(Matrix(group.weight), Matrix(to).columns_from(0, group.K));
   std::int64_t row = 0;
   for (const Projection& part : group.parts) {
     if (!part.quantized) throw MachineLacks("a linear layer in int8 has no CUDA version");
-    dequantize_4bit(*part.quantized, weight.rows(row, row + part.N));
+    ops::dequantize_4bit(*part.quantized, to.rows(row, row + part.N));
     row += part.N;
   }
-  return weight;
+}
+
+// The buffer of the head of this file, its three parts.
+struct Folded {
+  Matrix all;  // (N + room, K + room)
+  Matrix A, B;
+
+  Folded(const LinearGroup& group, DType dtype, Arena& arena) {
+    const std::int64_t N = group.N(), K = group.K, room = group.room();
+    const Tensor memory = arena.take(dtype, {N + room, K + room});
+    all = Matrix(memory);
+    A = all.rows_from(N, room).columns_from(0, K);
+    B = all.rows_from(0, N).columns_from(K, room);
+    write_base(group, memory.rows(0, N));
+    stack_A(group, A);
+    stack_B(group, B);
+  }
+};
+
+// W (N,K) in the dtype of the arithmetic: as it is, or dequantized into the arena.
+Matrix base_weight(const LinearGroup& group, DType dtype, Arena& arena) {
+  if (group.weight) return Matrix(group.weight);
+  const Tensor weight = arena.take(dtype, {group.N(), group.K});
+  write_base(group, weight);
+  return Matrix(weight);
+}
+
+void folded_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual, Arena& arena,
+                    const Tensor& y, const LinearSaved* saved) {
+  const std::int64_t N = group.N(), K = group.K, room = group.room();
+  const Matrix in = Matrix(x).columns_from(0, K);
+  if (!y) {  // only u is asked for
+    const Matrix A(arena.take(x.dtype(), {room, K})), u(saved->u.at(0));
+    stack_A(group, A);
+    return product(kNo, in, kYes, A, 1.0f, 0.0f, u, u);
+  }
+  const Folded w(group, x.dtype(), arena);
+  const Matrix u = Matrix(x).columns_from(K, room), out(y);
+  product(kNo, in, kYes, w.A, 1.0f, 0.0f, u, u);
+  if (saved != nullptr) copy_rows(u, Matrix(saved->u.at(0)));
+  product(kNo, Matrix(x).columns_from(0, K + room), kYes, w.all.rows_from(0, N), 1.0f,
+          residual ? 1.0f : 0.0f, residual ? Matrix(residual) : out, out);
+}
+
+void folded_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
+                     const Tensor& dy, Arena& arena, const Tensor& dx) {
+  const std::int64_t N = group.N(), K = group.K, room = group.room();
+  const Matrix g = Matrix(dy).columns_from(0, N), du = Matrix(dy).columns_from(N, room);
+  if (dx) {
+    const ArenaScope scope(arena);
+    const Folded w(group, x.dtype(), arena);
+    product(kNo, g, kNo, w.B, 1.0f, 0.0f, du, du);
+    product(kNo, Matrix(dy).columns_from(0, N + room), kNo, w.all.columns_from(0, K), 1.0f, 0.0f,
+            Matrix(dx), Matrix(dx));
+  } else {
+    const ArenaScope scope(arena);
+    const Matrix B(arena.take(x.dtype(), {N, room}));
+    stack_B(group, B);
+    product(kNo, g, kNo, B, 1.0f, 0.0f, du, du);
+  }
+  const Matrix dA(arena.take(DType::f32, {room, K})), dB(arena.take(DType::f32, {N, room}));
+  product(kYes, du, kNo, Matrix(x).columns_from(0, K), 1.0f, 0.0f, dA, dA);
+  product(kYes, g, kNo, Matrix(saved.u.at(0)), 1.0f, 0.0f, dB, dB);
+  add_gradients(group, dA, dB);
 }
 
 // A or B of an adapter in the dtype of the arithmetic.
-Tensor in_dtype(const Tensor& weight, DType dtype, Arena& arena) {
-  if (weight.dtype() == dtype) return weight;
+Matrix in_dtype(const Tensor& weight, DType dtype, Arena& arena) {
+  if (weight.dtype() == dtype) return Matrix(weight);
   const Tensor rounded = arena.take(dtype, weight.shape());
   cast(weight, rounded);
-  return rounded;
+  return Matrix(rounded);
 }
 
 Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
@@ -37,87 +119,98 @@ Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
   return {adapter.dropout, {run.seed, stream_of(run.step, adapter.stream)}};
 }
 
-// drop(x): x itself where nothing is dropped.
-Tensor dropped(const Tensor& x, const Dropout& how, Arena& arena) {
-  if (how.p == 0) return x;
-  const Tensor kept = arena.take(x.dtype(), x.shape());
-  dropout(x, how, kept);
-  return kept;
+// drop(x) (T,K) of x (T,ld): x itself where nothing is dropped.
+Matrix dropped(const Tensor& x, std::int64_t K, const Dropout& how, Arena& arena) {
+  const Matrix all = Matrix(x).columns_from(0, K);
+  if (how.p == 0) return all;
+  const Tensor kept = arena.take(x.dtype(), {x.dim(0), K});
+  copy_rows(all, Matrix(kept));
+  dropout(kept, how, kept);
+  return Matrix(kept);
 }
 
-}  // namespace
-
-void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
-                    const DropoutRun& run, Arena& arena, const Tensor& y, LinearSaved* saved) {
-  const std::int64_t tokens = x.dim(0);
-  if (saved != nullptr) {
-    saved->u.clear();
-    for (const Projection& part : group.parts) {
-      for (const Adapter& a : part.adapters) {
-        saved->u.push_back(arena.take(x.dtype(), {tokens, a.A.dim(0)}));
-      }
-    }
+// The adapters one by one, each with its own dropout of x.
+void forward_apart(const LinearGroup& group, const Tensor& x, const Tensor& residual,
+                   const DropoutRun& run, Arena& arena, const Tensor& y, const LinearSaved* saved) {
+  const std::int64_t tokens = x.dim(0), K = group.K;
+  if (y) {
+    const ArenaScope scope(arena);
+    const Matrix out(y);
+    product(kNo, Matrix(x).columns_from(0, K), kYes, base_weight(group, x.dtype(), arena), 1.0f,
+            residual ? 1.0f : 0.0f, residual ? Matrix(residual) : out, out);
   }
-  const ArenaScope scope(arena);
-  const Matrix out(y);
-  product(kNo, Matrix(x), kYes, Matrix(base_weight(group, x.dtype(), arena)), 1.0f,
-          residual ? 1.0f : 0.0f, residual ? Matrix(residual) : out, out);
   std::size_t index = 0;
   std::int64_t column = 0;
   for (const Projection& part : group.parts) {
-    const Matrix columns = out.columns_from(column, part.N);
     for (const Adapter& a : part.adapters) {
-      const ArenaScope adapter_scope(arena);
-      const Tensor u =
-          saved != nullptr ? saved->u[index++] : arena.take(x.dtype(), {tokens, a.A.dim(0)});
-      const Tensor kept = dropped(x, dropout_of(run, a), arena);
-      product(kNo, Matrix(kept), kYes, Matrix(in_dtype(a.A, x.dtype(), arena)), 1.0f, 0.0f,
-              Matrix(u), Matrix(u));
-      product(kNo, Matrix(u), kYes, Matrix(in_dtype(a.B, x.dtype(), arena)),
-              static_cast<float>(a.scaling), 1.0f, columns, columns);
+      const ArenaScope scope(arena);
+      const Matrix u(saved != nullptr ? saved->u.at(index++)
+                                      : arena.take(x.dtype(), {tokens, a.A.dim(0)}));
+      product(kNo, dropped(x, K, dropout_of(run, a), arena), kYes, in_dtype(a.A, x.dtype(), arena),
+              1.0f, 0.0f, u, u);
+      if (!y) continue;
+      const Matrix columns = Matrix(y).columns_from(column, part.N);
+      product(kNo, u, kYes, in_dtype(a.B, x.dtype(), arena), static_cast<float>(a.scaling), 1.0f,
+              columns, columns);
     }
     column += part.N;
   }
 }
 
-void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
-                     const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
-  const ArenaScope scope(arena);
-  if (dx) {
-    product(kNo, Matrix(dy), kNo, Matrix(base_weight(group, x.dtype(), arena)), 1.0f, 0.0f,
-            Matrix(dx), Matrix(dx));
-  }
-  if (group.grad_weight) {
-    const Matrix gradient(group.grad_weight);
-    product(kYes, Matrix(dy), kNo, Matrix(x), 1.0f, 1.0f, gradient, gradient);
-  }
+void backward_apart(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
+                    const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
+  const std::int64_t K = group.K;
   std::size_t index = 0;
   std::int64_t column = 0;
   for (const Projection& part : group.parts) {
-    const Matrix g = Matrix(dy).columns_from(column, part.N);  // (T,N)
+    const Matrix g = Matrix(dy).columns_from(column, part.N);
     for (const Adapter& a : part.adapters) {
-      const ArenaScope adapter_scope(arena);
+      const ArenaScope scope(arena);
       const Dropout how = dropout_of(run, a);
-      const float s = static_cast<float>(a.scaling);
-      const Tensor& u = saved.u[index++];
-      const Tensor du = arena.take(x.dtype(), u.shape());
-      const Matrix grad_A(a.grad_A), grad_B(a.grad_B);
+      const auto s = static_cast<float>(a.scaling);
+      const Tensor& u = saved.u.at(index++);
+      const Matrix du(arena.take(x.dtype(), u.shape())), grad_A(a.grad_A), grad_B(a.grad_B);
       product(kYes, g, kNo, Matrix(u), s, 1.0f, grad_B, grad_B);
-      product(kNo, g, kNo, Matrix(in_dtype(a.B, x.dtype(), arena)), s, 0.0f, Matrix(du),
-              Matrix(du));
-      product(kYes, Matrix(du), kNo, Matrix(dropped(x, how, arena)), 1.0f, 1.0f, grad_A, grad_A);
+      product(kNo, g, kNo, in_dtype(a.B, x.dtype(), arena), s, 0.0f, du, du);
+      product(kYes, du, kNo, dropped(x, K, how, arena), 1.0f, 1.0f, grad_A, grad_A);
       if (!dx) continue;
-      const Tensor A = in_dtype(a.A, x.dtype(), arena);
+      const Matrix A = in_dtype(a.A, x.dtype(), arena);
       if (how.p == 0) {
-        product(kNo, Matrix(du), kNo, Matrix(A), 1.0f, 1.0f, Matrix(dx), Matrix(dx));
+        product(kNo, du, kNo, A, 1.0f, 1.0f, Matrix(dx), Matrix(dx));
       } else {
-        const Tensor through = arena.take(x.dtype(), x.shape());
-        product(kNo, Matrix(du), kNo, Matrix(A), 1.0f, 0.0f, Matrix(through), Matrix(through));
+        const Tensor through = arena.take(x.dtype(), {x.dim(0), K});
+        product(kNo, du, kNo, A, 1.0f, 0.0f, Matrix(through), Matrix(through));
         add_dropout(through, how, dx);
       }
     }
     column += part.N;
   }
+}
+
+}  // namespace
+
+void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
+                    const DropoutRun& run, Arena& arena, const Tensor& y,
+                    const LinearSaved* saved) {
+  const ArenaScope scope(arena);
+  if (is_folded(group, run)) return folded_forward(group, x, residual, arena, y, saved);
+  forward_apart(group, x, residual, run, arena, y, saved);
+}
+
+void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
+                     const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
+  const ArenaScope scope(arena);
+  if (is_folded(group, run)) return folded_backward(group, x, saved, dy, arena, dx);
+  const Matrix g = Matrix(dy).columns_from(0, group.N());
+  if (dx) {
+    const ArenaScope base(arena);
+    product(kNo, g, kNo, base_weight(group, x.dtype(), arena), 1.0f, 0.0f, Matrix(dx), Matrix(dx));
+  }
+  if (group.grad_weight) {
+    const Matrix gradient(group.grad_weight);
+    product(kYes, g, kNo, Matrix(x).columns_from(0, group.K), 1.0f, 1.0f, gradient, gradient);
+  }
+  backward_apart(group, x, saved, run, dy, arena, dx);
 }
 
 }  // namespace qlora::cuda

@@ -77,11 +77,11 @@ __device__ T block_sum(T x) {
   return sum;
 }
 
-/// Calls f with a zero of the kernel's element type for the tensor's dtype.
+/// Calls f with a zero of the kernel's element type for the dtype, a tensor's or by itself.
 /// @throws MachineLacks naming the op where there is none
 template <typename F>
-void on_element(const Tensor& tensor, const char* op, F&& f) {
-  switch (tensor.dtype()) {
+void on_element(DType dtype, const char* op, F&& f) {
+  switch (dtype) {
     case DType::f32:
       return f(float{});
     case DType::f16:
@@ -90,8 +90,12 @@ void on_element(const Tensor& tensor, const char* op, F&& f) {
       return f(__nv_bfloat16{});
     default:
       throw MachineLacks(std::string(op) + " has no CUDA version for " +
-                         std::string(python_name(tensor.dtype())));
+                         std::string(python_name(dtype)));
   }
+}
+template <typename F>
+void on_element(const Tensor& tensor, const char* op, F&& f) {
+  on_element(tensor.dtype(), op, f);
 }
 
 /// The elements of a device tensor as the kernel's type; nullptr where it is empty.

@@ -42,10 +42,11 @@ struct Row {
   }
 };
 
-// y = x · rstd ⊙ weight, rstd = 1 / sqrt(mean(x²) + eps); x, y (rows,C), weight (C), rstd (rows)
+// y = x · rstd ⊙ weight, rstd = 1 / sqrt(mean(x²) + eps); x (rows,C), weight (C), rstd (rows),
+// y (rows,ld)
 template <typename T, int N, int THREADS>
 __global__ void __launch_bounds__(THREADS)
-    forward(const T* x, const T* weight, float eps, int C, T* y, float* rstd) {
+    forward(const T* x, const T* weight, float eps, int C, T* y, std::int64_t ld, float* rstd) {
   const std::int64_t row = blockIdx.x;
   using Part = Row<T, N, THREADS>;
   const Part part(x + row * C, C);
@@ -65,18 +66,19 @@ __global__ void __launch_bounds__(THREADS)
     load<N>(weight + c, w);
 #pragma unroll
     for (int j = 0; j < N; ++j) values[j] = values[j] * r * w[j];
-    store<N>(values, y + row * C + c);
+    store<N>(values, y + row * ld + c);
   });
 }
 
-// dx += rstd · (g − x̂ · mean(g ⊙ x̂)), g = weight ⊙ dy, x̂ = x · rstd; dy, x, dx (rows,C)
+// dx += rstd · (g − x̂ · mean(g ⊙ x̂)), g = weight ⊙ dy, x̂ = x · rstd; dy, x (rows,C), dx (rows,ld)
 template <typename T, int N, int THREADS>
 __global__ void __launch_bounds__(THREADS)
-    backward(const T* dy, const T* x, const T* weight, const float* rstd, int C, T* dx) {
+    backward(const T* dy, const T* x, const T* weight, const float* rstd, int C, T* dx,
+             std::int64_t ld) {
   const std::int64_t row = blockIdx.x;
   using Part = Row<T, N, THREADS>;
   const Part x_part(x + row * C, C), dy_part(dy + row * C, C);
-  const Part before(dx + row * C, C);  // asked for early: the sum hides the wait
+  const Part before(dx + row * ld, C);  // asked for early: the sum hides the wait
   const float r = rstd[row];
   float dot = 0.0f;
   Part::each(C, [&](int c, int k) {
@@ -96,7 +98,7 @@ __global__ void __launch_bounds__(THREADS)
     before.get(c, k, out);
 #pragma unroll
     for (int j = 0; j < N; ++j) out[j] += r * (w[j] * dys[j] - xs[j] * r * mean);
-    store<N>(out, dx + row * C + c);
+    store<N>(out, dx + row * ld + c);
   });
 }
 
@@ -162,12 +164,12 @@ void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const T
   const int C = static_cast<int>(x.dim(1));
   if (rows == 0) return;
   on_element(x, "rms_norm_forward", [&]<typename T>(T) {
-    on_row<T>(C, aligned(x, weight, y),
+    on_row<T>(C, y.dim(1) % kWide<T> == 0 && aligned(x, weight, y),
               [&]<int N, int THREADS>(std::integral_constant<int, N>,
                                       std::integral_constant<int, THREADS>) {
                 forward<T, N, THREADS><<<static_cast<unsigned>(rows), THREADS, 0, stream()>>>(
                     elements<T>(x), elements<T>(weight), static_cast<float>(eps), C, elements<T>(y),
-                    elements<float>(rstd));
+                    y.dim(1), elements<float>(rstd));
               });
   });
   check_launch("rms_norm_forward");
@@ -179,12 +181,12 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, 
   const int C = static_cast<int>(x.dim(1));
   if (rows == 0) return;
   on_element(x, "rms_norm_backward", [&]<typename T>(T) {
-    on_row<T>(C, aligned(dy, x, weight, dx),
+    on_row<T>(C, dx.dim(1) % kWide<T> == 0 && aligned(dy, x, weight, dx),
               [&]<int N, int THREADS>(std::integral_constant<int, N>,
                                       std::integral_constant<int, THREADS>) {
                 backward<T, N, THREADS><<<static_cast<unsigned>(rows), THREADS, 0, stream()>>>(
                     elements<T>(dy), elements<T>(x), elements<T>(weight), elements<float>(rstd), C,
-                    elements<T>(dx));
+                    elements<T>(dx), dx.dim(1));
                 if (!dweight) return;
                 weight_gradient<T, N><<<blocks_for(C, kLanes * N), kStripThreads, 0, stream()>>>(
                     elements<T>(dy), elements<T>(x), elements<float>(rstd), static_cast<int>(rows),

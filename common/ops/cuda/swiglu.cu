@@ -14,9 +14,10 @@ __device__ float sigmoid(float z) {
   return __fdividef(1.0f, 1.0f + __expf(-z));
 }
 
-// y (rows,F) = silu(gate) ⊙ up of gate_up (rows,2F): a block for each row and strip of columns.
+// y (rows,ld) = silu(gate) ⊙ up of gate_up (rows,2F): a block for each row and strip of columns.
 template <typename T, int N>
-__global__ void __launch_bounds__(kThreads) forward(const T* gate_up, int F, T* y) {
+__global__ void __launch_bounds__(kThreads)
+    forward(const T* gate_up, int F, T* y, std::int64_t ld) {
   const std::int64_t row = blockIdx.x;
   const int f = (blockIdx.y * kThreads + threadIdx.x) * N;
   if (f >= F) return;
@@ -25,13 +26,13 @@ __global__ void __launch_bounds__(kThreads) forward(const T* gate_up, int F, T* 
   load<N>(gate_up + row * 2 * F + F + f, up);
 #pragma unroll
   for (int j = 0; j < N; ++j) out[j] = gate[j] * sigmoid(gate[j]) * up[j];
-  store<N>(out, y + row * F + f);
+  store<N>(out, y + row * ld + f);
 }
 
-// dgate = dy ⊙ up ⊙ σ·(1 + gate·(1 − σ)),  dup = dy ⊙ gate·σ
+// dgate = dy ⊙ up ⊙ σ·(1 + gate·(1 − σ)),  dup = dy ⊙ gate·σ;  dgate_up (rows,ld)
 template <typename T, int N>
 __global__ void __launch_bounds__(kThreads)
-    backward(const T* gate_up, const T* dy, int F, T* dgate_up) {
+    backward(const T* gate_up, const T* dy, int F, T* dgate_up, std::int64_t ld) {
   const std::int64_t row = blockIdx.x;
   const int f = (blockIdx.y * kThreads + threadIdx.x) * N;
   if (f >= F) return;
@@ -45,8 +46,8 @@ __global__ void __launch_bounds__(kThreads)
     dgate[j] = d[j] * up[j] * sigma * (1.0f + gate[j] * (1.0f - sigma));
     dup[j] = d[j] * gate[j] * sigma;
   }
-  store<N>(dgate, dgate_up + row * 2 * F + f);
-  store<N>(dup, dgate_up + row * 2 * F + F + f);
+  store<N>(dgate, dgate_up + row * ld + f);
+  store<N>(dup, dgate_up + row * ld + F + f);
 }
 
 // Calls launch with the width of an access and the grid that covers (rows,F).
@@ -60,26 +61,30 @@ void over_columns(std::int64_t rows, int F, bool all_aligned, Launch&& launch) {
 }  // namespace
 
 void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
-  const int F = static_cast<int>(y.dim(1));
-  if (y.numel() == 0) return;
+  const std::int64_t rows = gate_up.dim(0), F = gate_up.dim(1) / 2, ld = y.dim(1);
+  if (rows == 0 || F == 0) return;
   on_element(y, "swiglu_forward", [&]<typename T>(T) {
-    over_columns<T>(
-        y.dim(0), F, aligned(gate_up, y), [&]<int N>(std::integral_constant<int, N>, dim3 grid) {
-          forward<T, N><<<grid, kThreads, 0, stream()>>>(elements<T>(gate_up), F, elements<T>(y));
-        });
+    const bool wide = ld % kWide<T> == 0 && aligned(gate_up, y);
+    over_columns<T>(rows, static_cast<int>(F), wide,
+                    [&]<int N>(std::integral_constant<int, N>, dim3 grid) {
+                      forward<T, N><<<grid, kThreads, 0, stream()>>>(
+                          elements<T>(gate_up), static_cast<int>(F), elements<T>(y), ld);
+                    });
   });
   check_launch("swiglu_forward");
 }
 
 void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up) {
-  const int F = static_cast<int>(dy.dim(1));
-  if (dy.numel() == 0) return;
+  const std::int64_t rows = dy.dim(0), F = dy.dim(1), ld = dgate_up.dim(1);
+  if (rows == 0 || F == 0) return;
   on_element(dy, "swiglu_backward", [&]<typename T>(T) {
-    over_columns<T>(dy.dim(0), F, aligned(gate_up, dy, dgate_up),
-                    [&]<int N>(std::integral_constant<int, N>, dim3 grid) {
-                      backward<T, N><<<grid, kThreads, 0, stream()>>>(
-                          elements<T>(gate_up), elements<T>(dy), F, elements<T>(dgate_up));
-                    });
+    const bool wide = ld % kWide<T> == 0 && aligned(gate_up, dy, dgate_up);
+    over_columns<T>(
+        rows, static_cast<int>(F), wide, [&]<int N>(std::integral_constant<int, N>, dim3 grid) {
+          backward<T, N><<<grid, kThreads, 0, stream()>>>(elements<T>(gate_up), elements<T>(dy),
+                                                          static_cast<int>(F),
+                                                          elements<T>(dgate_up), ld);
+        });
   });
   check_launch("swiglu_backward");
 }
