@@ -26,7 +26,7 @@ bool is_slow();
 /// What a test goes through: `all` of it, or where kernels are slow the `few` that still reach
 /// every branch: a tile that is full, one that is not, and more of them than one.
 template <typename T>
-std::vector<T> sizes(std::vector<T> all, std::vector<T> few) {
+std::vector<T> sizes(const std::vector<T>& all, const std::vector<T>& few) {
   return is_slow() ? few : all;
 }
 
