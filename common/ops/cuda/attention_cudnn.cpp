@@ -72,15 +72,13 @@ struct Library {
       return;
     }
     try {
-      if (fe::detail::create_handle(&handle) == CUDNN_STATUS_SUCCESS &&
-          fe::detail::set_stream(handle, stream()) == CUDNN_STATUS_SUCCESS) {
-        problem.clear();
-      } else {
-        problem = "libcudnn.so.9 does not work with this GPU or its driver";
-      }
+      cudnnStatus_t status = fe::detail::create_handle(&handle);
+      if (status == CUDNN_STATUS_SUCCESS) status = fe::detail::set_stream(handle, stream());
+      problem = status == CUDNN_STATUS_SUCCESS ? "" : fe::detail::get_error_string(status);
     } catch (const std::exception& error) {  // it lacks a function
       problem = error.what();
     }
+    if (!problem.empty()) problem = name + ": " + problem;
   }
 
   void* load(const std::string& file) {
