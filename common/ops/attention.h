@@ -15,10 +15,12 @@ struct AttentionShape {
   std::int64_t D = 0;  ///< head size
 };
 
-/// Which of a GPU's kernels an attention runs on. The others than `fastest` are what cards run that
-/// lack something; asking for them tests them on a card that lacks nothing.
+/// Which of a GPU's kernels an attention runs on. The others than `fastest` are what runs where
+/// something is lacking; asking for them tests them where nothing is.
 enum class AttentionKernel {
-  fastest,  ///< what this card, dtype and head size allow
+  fastest,  ///< what this build, card, dtype and head size allow
+  cudnn,    ///< cuDNN's; where it serves no such attention, that is an error
+  own,      ///< the fastest of this project's own
   small,    ///< tensor cores, and no more than 64 KiB of shared memory a block
   plain     ///< no tensor cores
 };

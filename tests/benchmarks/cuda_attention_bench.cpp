@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "ops/cuda/attention_cudnn.h"
 #include "ops/cuda/device.h"
 #include "ops/device_memory.h"
 #include "ops/ops.h"
@@ -105,10 +106,17 @@ int main() {
   std::printf("%s; 24 query heads and 8 key-value heads of 128, causal, bfloat16\n\n",
               ops::gpu_name().c_str());
   std::puts("kernel           B x     T   forward                       backward");
-  training(4, 2048, AttentionKernel::fastest, "fastest");
+  training(4, 2048, AttentionKernel::own, "own");
   training(4, 2048, AttentionKernel::small, "small");
-  training(1, 2048, AttentionKernel::fastest, "fastest");
-  training(1, 8192, AttentionKernel::fastest, "fastest");
+  training(1, 2048, AttentionKernel::own, "own");
+  training(1, 8192, AttentionKernel::own, "own");
+  if (cuda::cudnn_problem().empty()) {
+    training(4, 2048, AttentionKernel::cudnn, "cuDNN here");
+    training(1, 2048, AttentionKernel::cudnn, "cuDNN here");
+    training(1, 8192, AttentionKernel::fastest, "cuDNN or own");
+  } else {
+    std::printf("without cuDNN: %s\n", cuda::cudnn_problem().c_str());
+  }
   std::puts(
       "cuDNN, H100      4 x  2048                    501 TFLOP/s                  347 TFLOP/s");
   std::puts(

@@ -12,7 +12,8 @@ using namespace testing;
 // More tensors than one launch takes, of odd sizes, one empty; every fifth begins at an address
 // that is no multiple of 16 bytes where `shifted` says so.
 std::vector<Tensor> random_tensors(std::uint64_t stream, float scale, bool shifted) {
-  constexpr std::array<std::int64_t, 8> kSizes{1, 31, 257, 0, 4096, 4097, 12288, 50001};
+  static const std::vector<std::int64_t> kSizes =
+      sizes<std::int64_t>({1, 31, 257, 0, 4096, 4097, 12288, 50001}, {1, 31, 257, 0, 4097});
   std::vector<Tensor> tensors;
   for (std::uint64_t i = 0; i < 85; ++i) {
     const std::int64_t n = kSizes[i % kSizes.size()];

@@ -12,15 +12,16 @@ using namespace testing;
 
 enum class Padding { none, end, beginning };
 constexpr Padding kPaddings[] = {Padding::none, Padding::end, Padding::beginning};
-constexpr AttentionKernel kKernels[] = {AttentionKernel::fastest, AttentionKernel::small,
+constexpr AttentionKernel kKernels[] = {AttentionKernel::own, AttentionKernel::small,
                                         AttentionKernel::plain};
 
 // Every tile size divides none of these lengths; grouped heads and single ones.
 std::vector<AttentionShape> shapes() {
   std::vector<AttentionShape> all;
   for (const std::int64_t D : {32, 64, 128}) {
-    for (const auto& [B, T, H, K] : std::vector<std::array<std::int64_t, 4>>{
-             {1, 1, 1, 1}, {33, 1, 3, 1}, {3, 31, 3, 3}, {31, 33, 3, 1}, {2, 257, 6, 2}}) {
+    for (const auto& [B, T, H, K] : sizes<std::array<std::int64_t, 4>>(
+             {{1, 1, 1, 1}, {33, 1, 3, 1}, {3, 31, 3, 3}, {31, 33, 3, 1}, {2, 257, 6, 2}},
+             {{1, 33, 1, 1}, {1, 131, 2, 1}})) {
       all.push_back({B, T, T, H, K, D});
     }
   }
@@ -70,7 +71,7 @@ TEST(CudaAttention, ForwardIsItsTwin) {
                        6.0 * static_cast<double>(s.T) * smallest(dtype));
           const Tensor gpu_mask = mask ? to_gpu(mask) : Tensor();
           Tensor first;
-          for (int run = 0; run < 3; ++run) {
+          for (int run = 0; run < kRuns; ++run) {
             const Tensor ours = poisoned(dtype, out.shape());
             const Tensor our_lse = poisoned(DType::f32, lse.shape());
             ops::attention_forward(s, to_gpu(qkv), gpu_mask, ours, our_lse, kernel);
@@ -100,7 +101,7 @@ TEST(CudaAttention, BackwardIsItsTwin) {
         // Both start from one forward's results, as it rounded them.
         const Tensor out = poisoned(dtype, dout.shape());
         const Tensor lse = poisoned(DType::f32, {s.B, s.H, s.T});
-        ops::attention_forward(s, to_gpu(qkv), gpu_mask, out, lse);
+        ops::attention_forward(s, to_gpu(qkv), gpu_mask, out, lse, AttentionKernel::own);
         const Tensor dqkv = Tensor::empty(DType::f32, qkv.shape());
         ops::attention_backward(s, widened(qkv), mask, to_host(out), to_host(lse), widened(dout),
                                 host_arena, dqkv);
@@ -109,7 +110,7 @@ TEST(CudaAttention, BackwardIsItsTwin) {
               backward_bounds(s, widened(qkv), mask, to_host(out), to_host(lse), widened(dout),
                               operand_roundoff(dtype, kernel, s), smallest(dtype));
           Tensor first;
-          for (int run = 0; run < 3; ++run) {
+          for (int run = 0; run < kRuns; ++run) {
             const Tensor ours = poisoned(dtype, qkv.shape());
             ops::attention_backward(s, to_gpu(qkv), gpu_mask, out, lse, to_gpu(dout), arena, ours,
                                     kernel);
@@ -130,7 +131,7 @@ TEST(CudaAttention, AnyHeadSize) {
   SKIP_WITHOUT_GPU();
   Arena host_arena, arena = ops::arena_on(Device::cuda);
   for (const DType dtype : kDeviceTypes) {
-    for (const std::int64_t D : {1, 4, 80, 255, 256}) {
+    for (const std::int64_t D : sizes<std::int64_t>({1, 4, 80, 255, 256}, {80, 255})) {
       const AttentionShape s{2, 37, 37, 3, 1, D};
       const Tensor qkv = random_tensor(dtype, {s.B * s.T, (s.H + 2 * s.K) * D}, 1);
       const Tensor dout = random_tensor(dtype, {s.B * s.T, s.H * D}, 2);
@@ -164,13 +165,17 @@ TEST(CudaAttention, CachedIsItsTwin) {
   SKIP_WITHOUT_GPU();
   Arena host_arena, arena = ops::arena_on(Device::cuda);
   for (const DType dtype : kDeviceTypes) {
-    for (const auto& [B, T, S, H, K, D] : std::vector<AttentionShape>{{1, 1, 1, 1, 1, 32},
-                                                                      {1, 1, 2049, 6, 2, 128},
-                                                                      {3, 1, 257, 8, 1, 64},
-                                                                      {2, 3, 65, 4, 4, 128},
-                                                                      {1, 5, 130, 3, 1, 32},
-                                                                      {1, 33, 98, 6, 2, 64},
-                                                                      {2, 2, 33, 3, 1, 80}}) {
+    for (const auto& [B, T, S, H, K, D] : sizes<AttentionShape>({{1, 1, 1, 1, 1, 32},
+                                                                 {1, 1, 2049, 6, 2, 128},
+                                                                 {3, 1, 257, 8, 1, 64},
+                                                                 {2, 3, 65, 4, 4, 128},
+                                                                 {1, 5, 130, 3, 1, 32},
+                                                                 {1, 33, 98, 6, 2, 64},
+                                                                 {2, 2, 33, 3, 1, 80}},
+                                                                {{1, 1, 257, 2, 1, 128},
+                                                                 {1, 5, 130, 3, 1, 32},
+                                                                 {1, 33, 98, 2, 1, 64},
+                                                                 {1, 2, 33, 3, 1, 80}})) {
       const AttentionShape s{B, T, S, H, K, D};
       const std::int64_t HD = H * D, KD = K * D, capacity = S + 3;
       const Tensor qkv = random_tensor(dtype, {B * T, HD + 2 * KD}, 1);
@@ -197,7 +202,7 @@ TEST(CudaAttention, CachedIsItsTwin) {
         scale_bounds(bounds, operand_roundoff(dtype, kernel, s) + e,
                      6.0 * static_cast<double>(S) * smallest(dtype));
         Tensor first;
-        for (int run = 0; run < 3; ++run) {
+        for (int run = 0; run < kRuns; ++run) {
           const Tensor ours = poisoned(dtype, out.shape());
           ops::attention_cached(s, to_gpu(qkv), to_gpu(keys), to_gpu(values), arena, ours, kernel);
           EXPECT_TRUE(within(ours, out, bounds)) << name(dtype, s, Padding::none, kernel);

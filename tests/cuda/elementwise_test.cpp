@@ -10,7 +10,8 @@ namespace {
 
 using namespace testing;
 
-const std::vector<std::int64_t> kSizes{1, 7, 31, 33, 257, 4096, 100003};
+const std::vector<std::int64_t> kSizes =
+    sizes<std::int64_t>({1, 7, 31, 33, 257, 4096, 100003}, {7, 4096, 5003});
 
 TEST(CudaElementwise, CastRoundsAsTheHost) {
   SKIP_WITHOUT_GPU();

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # gpu_test.sh [--no-sanitizer] [--benchmarks]: runs the CUDA tests that lie beside this script, then the
-# kernels under compute-sanitizer, then, where asked for, the benchmarks; prints a summary. Exit code 0
-# if all passed, 1 if something failed, 4 without a GPU. `./course gpu-test --pack DIR` makes the folder.
+# kernels under compute-sanitizer, then, where asked for, the benchmarks; prints a line for each with
+# its seconds. What takes longer than QLORA_STAGE_SECONDS (300) has failed. Exit code 0 if all passed,
+# 1 if something failed, 4 without a GPU. `./course gpu-test --pack DIR` makes the folder.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-sanitize=1 measure=0
+sanitize=1 measure=0 limit=${QLORA_STAGE_SECONDS:-300}
 for option; do
   case $option in
     --no-sanitizer) sanitize=0 ;;
@@ -18,47 +19,79 @@ nvidia-smi -L 2>/dev/null | grep -q '^GPU' ||
 export QLORA_ROOT=$here PATH=$PATH:/usr/local/cuda/bin
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
-bad=0
+bad=0 code=0 seconds=0
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 
-say() { printf '%-28s %s\n' "$1" "$2"; }
+say() { printf '%-28s %5s s  %s\n' "$1" "$seconds" "$2"; }
 
-"$here/test_cuda" --gtest_color=no >"$log/tests" 2>&1
-code=$?
-passed=$(sed -nE 's/^\[  PASSED  \] ([0-9]+) tests?.*/\1/p' "$log/tests" | tail -n 1)
-skipped=$(grep -cE '^\[  SKIPPED \] [A-Z].*\(' "$log/tests")
-failed=$(grep -cE '^\[  FAILED  \] .*\(' "$log/tests")
-grep 'QLORA_SEED' "$log/tests" | head -n 1
-if ((code)); then
-  bad=1
-  grep -E -B 12 '^\[  FAILED  \] .*\(' "$log/tests" | head -n 150
-  tail -n 5 "$log/tests"
-fi
-say 'CUDA tests' "${passed:-0} passed, $failed failed, $skipped skipped"
+# stage LOG COMMAND…: its output in a file, its exit code in `code`, how long it took in `seconds`.
+stage() {
+  local output=$1 start=$SECONDS
+  shift
+  timeout --kill-after=10 "$limit" "$@" >"$output" 2>&1
+  code=$? seconds=$((SECONDS - start))
+  ((code == 0)) || bad=1
+}
+
+# What a stage came to: that it did not end and in which test, or else the text.
+outcome() {  # LOG TEXT
+  ((code == 124 || code == 137)) || { echo "$2"; return; }
+  echo "FAILED: did not end in $limit s; $(grep '^\[ RUN' "$1" | tail -n 1 | sed 's/.*\] */it was in /')"
+}
+
+# suite LABEL PROGRAM [FILTER]: runs it, shows what failed, and why tests were skipped, each reason once.
+suite() {
+  local passed skipped failed
+  stage "$log/tests" "$here/$2" --gtest_color=no --gtest_filter="${3:-*}"
+  passed=$(sed -nE 's/^\[  PASSED  \] ([0-9]+) tests?.*/\1/p' "$log/tests" | tail -n 1)
+  skipped=$(grep -cE '^\[  SKIPPED \] [A-Z].*\(' "$log/tests")
+  failed=$(grep -cE '^\[  FAILED  \] .*\(' "$log/tests")
+  grep 'QLORA_SEED' "$log/tests" | head -n 1
+  if ((code)); then
+    grep -E -B 12 '^\[  FAILED  \] .*\(' "$log/tests" | head -n 150
+    tail -n 5 "$log/tests"
+  fi
+  grep -A 1 ': Skipped$' "$log/tests" | grep -vE ': Skipped$|^--$' | sort | uniq -c | head -n 5
+  say "$1" "$(outcome "$log/tests" "${passed:-0} passed, $failed failed, $skipped skipped")"
+}
+
+suite 'CUDA tests' test_cuda
+# The suites of the decoder and the trainer, golden files and all, on the GPU in float32; what is of the
+# CPU alone (int8 products, float64) stays out.
+export QLORA_TEST_DEVICE=cuda
+suite 'decoder on the GPU' test_llama 'Models/*:GoldenBf16*:GoldenRope*:GoldenGreedy*:GoldenJson*'
+suite 'training on the GPU' test_training 'All/Golden*:GoldenAdapter*:GoldenGradient*:GoldenAccumulation*:Trainer.*'
+unset QLORA_TEST_DEVICE
 
 for tool in memcheck racecheck; do
   ((sanitize)) || break
   if ! command -v compute-sanitizer >/dev/null; then
-    say "compute-sanitizer" "is not installed: skipped"
+    seconds=0 say "compute-sanitizer" "is not installed: skipped"
     break
   fi
-  # GoogleTest's names choose what is quick enough: a kernel runs up to a hundred times longer here.
-  # Kernels of this project alone: those of cuBLASLt order their copies in ways that racecheck does not
-  # know, and are reported.
-  compute-sanitizer --tool "$tool" --kernel-name kns=qlora --error-exitcode 9 "$here/test_cuda" \
-    --gtest_filter='-*Real*:*Golden*:*Model*' --gtest_brief=1 >"$log/$tool" 2>&1
-  code=$?
-  say "$tool" "$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log/$tool" | tail -n 1 | sed 's/^=* *//')"
+  # A kernel runs up to a hundred times longer here: on small sizes, and without the tests that run no
+  # other kernels than those. Kernels of this project alone, without cuDNN: those of cuBLASLt order
+  # their copies in ways that racecheck does not know, and are reported.
+  QLORA_TEST_SIZES=small QLORA_CUDNN=none stage "$log/$tool" compute-sanitizer --tool "$tool" --kernel-name kns=qlora \
+    --error-exitcode 9 "$here/test_cuda" --gtest_color=no --gtest_filter='-*Real*:*Golden*:*Model*'
+  found=$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log/$tool" | tail -n 1 | sed 's/^=* *//')
   if ((code)); then
-    bad=1
     grep -m 40 '^=========' "$log/$tool"
+    grep -E -B 12 '^\[  FAILED  \] .*\(' "$log/$tool" | head -n 50
+  elif [[ -z $found ]]; then
+    bad=1
   fi
+  say "$tool" "$(outcome "$log/$tool" "${found:-FAILED: it has no summary}")"
 done
 
 if ((measure)); then
   for program in "$here"/bench_cuda*; do
-    [[ -x $program ]] && "$program"
+    [[ -x $program ]] || continue
+    stage "$log/benchmark" "$program"
+    cat "$log/benchmark"
+    say "${program##*/}" "$(outcome "$log/benchmark" "$( ((code)) && echo "FAILED: exit code $code" || echo ended)")"
   done
 fi
-((bad)) && say 'GPU tests' failed || say 'GPU tests' 'all passed'
+seconds=$SECONDS
+say 'GPU tests' "$( ((bad)) && echo FAILED || echo 'all passed')"
 exit "$bad"

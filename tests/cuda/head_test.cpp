@@ -41,7 +41,7 @@ TEST(CudaHead, CrossEntropyAndItsGradientAreTheirTwins) {
       const double u = std::max(unit_roundoff(dtype), 64 * 0x1p-24);
       const double logit = 0.1 * 6.0 * std::sqrt(static_cast<double>(C)) + 1.0;
       Tensor first;
-      for (int run = 0; run < 3; ++run) {
+      for (int run = 0; run < kRuns; ++run) {
         const Tensor our_dx = poisoned(dtype, {rows, C});
         const Tensor our_losses = poisoned(DType::f32, {rows});
         const double ours = ops::head_cross_entropy(to_gpu(x), to_gpu(head), targets, 0.5, device,

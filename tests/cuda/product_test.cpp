@@ -36,7 +36,7 @@ TEST(CudaProduct, EveryTranspositionStrideAndFormat) {
                       b.dim(1), 2.0f, theirs.data<float>(), N);
         const Tensor ga = to_gpu(a), gb = to_gpu(b), gc = to_gpu(c);
         Tensor first;
-        for (int run = 0; run < 3; ++run) {
+        for (int run = 0; run < kRuns; ++run) {
           const Tensor ours = poisoned(dtype, {M, N});
           cuda::product(ta ? Transpose::yes : Transpose::no, Matrix(ga).columns_from(0, ta ? M : K),
                         tb ? Transpose::yes : Transpose::no, Matrix(gb).columns_from(0, tb ? K : N),

@@ -16,9 +16,10 @@ namespace {
 using namespace testing;
 
 // Odd ones, rows that are no multiple of a block or of an access, a real model's.
-const std::vector<Shape> kShapes{{1, 1},  {3, 31},  {33, 257},  {5, 70},
-                                 {7, 72}, {64, 64}, {300, 3072}};
-const std::vector<std::int64_t> kBlocksizes{32, 64, 256, 512, 4096};
+const std::vector<Shape> kShapes = sizes<Shape>(
+    {{1, 1}, {3, 31}, {33, 257}, {5, 70}, {7, 72}, {64, 64}, {300, 3072}}, {{33, 257}, {64, 64}});
+const std::vector<std::int64_t> kBlocksizes =
+    sizes<std::int64_t>({32, 64, 256, 512, 4096}, {32, 64, 4096});
 constexpr QuantType kTypes[]{QuantType::nf4, QuantType::fp4};
 
 // On the host as it lies on the GPU.
@@ -67,7 +68,7 @@ Tensor fetched(const Tensor& tensor) {
   ops::dequantize_4bit(q, theirs);
   const QuantizedTensor moved = ops::on(Device::cuda, q);
   Tensor first;
-  for (int run = 0; run < 3; ++run) {
+  for (int run = 0; run < kRuns; ++run) {
     const Tensor ours = poisoned(dtype, shape);
     ops::dequantize_4bit(moved, ours);
     if (const auto same = same_bits(ours, theirs); !same) return same;

@@ -12,8 +12,16 @@ struct Sizes {
 };
 
 // Odd ones, one below a warp, real models', rows longer than a block keeps in registers, many rows.
-const std::vector<Sizes> kSizes{{1, 1},    {3, 31},   {33, 257},  {5, 64},   {128, 3072},
-                                {7, 4100}, {3, 8192}, {2, 20000}, {1000, 72}};
+const std::vector<Sizes> kSizes = sizes<Sizes>({{1, 1},
+                                                {3, 31},
+                                                {33, 257},
+                                                {5, 64},
+                                                {128, 3072},
+                                                {7, 4100},
+                                                {3, 8192},
+                                                {2, 20000},
+                                                {1000, 72}},
+                                               {{33, 257}, {5, 64}, {3, 4100}, {2, 20000}});
 
 // Squares are summed in another order: the relative error of the mean is at most C u, of its root
 // half of that; two products and the rounding to the format come on top.
@@ -31,7 +39,7 @@ TEST(CudaRmsNorm, ForwardIsItsTwin) {
       const Tensor rstd = Tensor::empty(DType::f32, {rows});
       ops::rms_norm_forward(widened(x), widened(weight), 1e-5, y, rstd);
       Tensor first;
-      for (int run = 0; run < 3; ++run) {
+      for (int run = 0; run < kRuns; ++run) {
         const Tensor ours = poisoned(dtype, {rows, C + rows % 3 * 8});
         const Tensor our_rstd = poisoned(DType::f32, {rows});
         ops::rms_norm_forward(to_gpu(x), to_gpu(weight), 1e-5, ours, our_rstd);
@@ -66,7 +74,7 @@ TEST(CudaRmsNorm, BackwardIsItsTwin) {
 
       const double product = 6.0 * 6.0 * 6.0 * 6.0;
       Tensor first_dx, first_dweight;
-      for (int run = 0; run < 3; ++run) {
+      for (int run = 0; run < kRuns; ++run) {
         const Tensor our_dx = with_room(before, rows % 3 * 8);
         const Tensor our_dweight = ops::on(Device::cuda, dweight_before.clone());
         ops::rms_norm_backward(to_gpu(dy), to_gpu(x), to_gpu(weight), to_gpu(rstd), our_dx,

@@ -13,11 +13,12 @@ struct Sizes {
   std::int64_t B, T, heads, others, D, first_position;  // others: heads that are left as they are
 };
 
-const std::vector<Sizes> kSizes{{1, 1, 1, 0, 2, 0},
-                                {2, 31, 3, 1, 6, 5},
-                                {1, 33, 5, 2, 64, 0},
-                                {3, 257, 2, 0, 16, 1},
-                                {2, 128, 32, 8, 128, 0}};
+const std::vector<Sizes> kSizes = sizes<Sizes>({{1, 1, 1, 0, 2, 0},
+                                                {2, 31, 3, 1, 6, 5},
+                                                {1, 33, 5, 2, 64, 0},
+                                                {3, 257, 2, 0, 16, 1},
+                                                {2, 128, 32, 8, 128, 0}},
+                                               {{2, 31, 3, 1, 6, 5}, {1, 33, 5, 2, 64, 0}});
 
 struct Tables {
   Tensor cos, sin;
@@ -57,7 +58,7 @@ TEST(CudaRope, BothWaysAreTheirTwins) {
         op(theirs, heads, D, positions, t.cos, t.sin);
         const double absolute = 4 * 0x1p-24 * 2 * largest(widened(x)) + smallest_rounding(dtype);
         Tensor first;
-        for (int run = 0; run < 3; ++run) {
+        for (int run = 0; run < kRuns; ++run) {
           const Tensor ours = ops::on(Device::cuda, x.clone());
           op(ours, heads, D, to_gpu(positions), to_gpu(t.cos), to_gpu(t.sin));
           EXPECT_TRUE(near_twin(ours, theirs, 1.01 * unit_roundoff(dtype), absolute))

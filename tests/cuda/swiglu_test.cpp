@@ -11,7 +11,8 @@ struct Sizes {
   std::int64_t rows, F;
 };
 
-const std::vector<Sizes> kSizes{{1, 1}, {3, 31}, {33, 257}, {5, 64}, {7, 2052}, {64, 8192}};
+const std::vector<Sizes> kSizes = sizes<Sizes>(
+    {{1, 1}, {3, 31}, {33, 257}, {5, 64}, {7, 2052}, {64, 8192}}, {{3, 31}, {5, 64}, {7, 2052}});
 
 // Of the sigmoid at |z|: the GPU's exponential is within 2 + 1.173 |z| units of 2^-23 and its
 // quotient and sum within 4 more, the CPU's sigmoid is within 7.
@@ -29,7 +30,7 @@ TEST(CudaSwiglu, ForwardIsItsTwin) {
       ops::swiglu_forward(widened(gate_up), y);
       const double relative = sigmoid_bound(largest(widened(gate_up))) + 4 * 0x1p-24;
       Tensor first;
-      for (int run = 0; run < 3; ++run) {
+      for (int run = 0; run < kRuns; ++run) {
         const Tensor ours = poisoned(dtype, {rows, F + rows % 3 * 8});
         ops::swiglu_forward(to_gpu(gate_up), ours);
         EXPECT_TRUE(near_twin(ours, y, 1.01 * (relative + unit_roundoff(dtype)),
@@ -57,7 +58,7 @@ TEST(CudaSwiglu, BackwardIsItsTwin) {
       const double z = largest(widened(gate_up)), factor = z * largest(widened(dy));
       const double absolute = factor * (1 + z) * (sigmoid_bound(z) + 12 * 0x1p-24);
       Tensor first;
-      for (int run = 0; run < 3; ++run) {
+      for (int run = 0; run < kRuns; ++run) {
         const Tensor ours = poisoned(dtype, {rows, 2 * F + rows % 3 * 8});
         ops::swiglu_backward(to_gpu(gate_up), to_gpu(dy), ours);
         EXPECT_TRUE(near_twin(ours, theirs, 1.01 * unit_roundoff(dtype),

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "core/random.h"
@@ -25,6 +26,11 @@ std::uint64_t seed() {
 }
 
 }  // namespace
+
+bool is_slow() {
+  const char* sizes = std::getenv("QLORA_TEST_SIZES");
+  return sizes != nullptr && std::strcmp(sizes, "small") == 0;
+}
 
 double unit_roundoff(DType dtype) {
   switch (dtype) {

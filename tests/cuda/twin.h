@@ -19,6 +19,20 @@ namespace qlora::testing {
 /// The arithmetic of the device that a test goes through.
 inline const std::vector<DType> kDeviceTypes{DType::f32, DType::bf16, DType::f16};
 
+/// Whether a kernel takes a hundred times longer than it should, as under a sanitizer:
+/// QLORA_TEST_SIZES=small says so.
+bool is_slow();
+
+/// What a test goes through: `all` of it, or where kernels are slow the `few` that still reach
+/// every branch: a tile that is full, one that is not, and more of them than one.
+template <typename T>
+std::vector<T> sizes(const std::vector<T>& all, const std::vector<T>& few) {
+  return is_slow() ? few : all;
+}
+
+/// How often a kernel runs on equal inputs, to give equal bits.
+inline const int kRuns = is_slow() ? 1 : 3;
+
 /// Half the distance from 1 to the next number: 2^-24, 2^-8, 2^-11.
 double unit_roundoff(DType dtype);
 

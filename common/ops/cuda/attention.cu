@@ -1,5 +1,6 @@
 // Attention's ops on the GPU: which kernels an op runs on is decided here alone.
 #include "ops/cuda/attention.cuh"
+#include "ops/cuda/attention_cudnn.h"
 #include "ops/cuda/ops.h"
 
 namespace qlora::cuda {
@@ -75,12 +76,28 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x % kWarp == 0) delta[(b * s.H + h) * s.T + t] = dot;
 }
 
+// Whether cuDNN has done what `run` asks of it, which says why if not.
+// @throws MachineLacks where it has not, and nothing else will do
+template <typename Run>
+bool done_by_cudnn(const char* op, AttentionKernel kernel, const Tensor& segments, Run run) {
+  if (kernel != AttentionKernel::fastest && kernel != AttentionKernel::cudnn) return false;
+  const std::string problem = segments ? "rows without segments only" : run();
+  if (!problem.empty() && kernel == AttentionKernel::cudnn) {
+    throw MachineLacks(std::string(op) + " on cuDNN: " + problem);
+  }
+  return problem.empty();
+}
+
 }  // namespace
 
 void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
                        const Tensor& out, const Tensor& lse, AttentionKernel kernel) {
   require(lse.dtype() == DType::f32, "attention_forward", "lse in float32");
   if (out.numel() == 0) return;
+  if (done_by_cudnn("attention_forward", kernel, segments,
+                    [&] { return cudnn_forward(s, qkv, out, lse); })) {
+    return;
+  }
   on_element(qkv, "attention_forward", [&]<typename Element>(Element) {
     run_forward(inputs_of<Element>(s, qkv, segments), heads_of<Element>(out, 0, out.dim(1), s.T),
                 elements<float>(lse), kernel);
@@ -93,6 +110,10 @@ void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor
   constexpr const char* op = "attention_backward";
   require(lse.dtype() == DType::f32, op, "lse in float32");
   if (out.numel() == 0) return;
+  if (done_by_cudnn(op, kernel, segments,
+                    [&] { return cudnn_backward(s, qkv, out, lse, dout, arena, dqkv); })) {
+    return;
+  }
   const ArenaScope scope(arena);
   const std::int64_t rows = s.B * s.T * s.H;
   const Tensor delta = arena.take(DType::f32, {rows});

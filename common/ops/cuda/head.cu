@@ -14,17 +14,29 @@ constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
 constexpr std::int64_t kLogitBytes = std::int64_t{256} << 20;  // of logits in memory at once
 
+// One row of C elements by a block, 16 bytes at a time where both begin at a multiple of that.
+template <typename T>
+__device__ void copy_row(const T* from, int C, T* to) {
+  constexpr int N = kWide<T>;
+  const auto both = reinterpret_cast<std::uintptr_t>(from) | reinterpret_cast<std::uintptr_t>(to);
+  const int whole = both % 16 == 0 ? C / N * N : 0;
+  for (int c = threadIdx.x * N; c < whole; c += blockDim.x * N) {
+    *reinterpret_cast<uint4*>(to + c) = *reinterpret_cast<const uint4*>(from + c);
+  }
+  for (int c = whole + threadIdx.x; c < C; c += blockDim.x) to[c] = from[c];
+}
+
 // to (rows,C)[i] = from[index[i]], or the other way round: a block a row.
 template <typename T>
 __global__ void gather(const T* from, const std::int32_t* index, int C, T* to) {
   const std::int64_t source = index[blockIdx.x], target = blockIdx.x;
-  for (int c = threadIdx.x; c < C; c += blockDim.x) to[target * C + c] = from[source * C + c];
+  copy_row(from + source * C, C, to + target * C);
 }
 
 template <typename T>
 __global__ void scatter(const T* from, const std::int32_t* index, int C, T* to) {
   const std::int64_t source = blockIdx.x, target = index[blockIdx.x];
-  for (int c = threadIdx.x; c < C; c += blockDim.x) to[target * C + c] = from[source * C + c];
+  copy_row(from + source * C, C, to + target * C);
 }
 
 // sum += Σ losses (n), in one block and an order that is always the same; all (rows) gets each loss
