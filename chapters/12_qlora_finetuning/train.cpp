@@ -112,6 +112,15 @@ std::optional<std::string> checkpoint_to_resume(const TrainingOptions& t) {
   return newest;
 }
 
+// What `plan` knows already and the decoder does not.
+void refuse_what_is_to_come(const TrainingOptions& t) {
+  if (t.policy == ActivationPolicy::lean || t.policy == ActivationPolicy::offload) {
+    throw UsageError("--activations " + std::string(to_string(t.policy)) +
+                     " is not supported yet; keep and checkpoint are");
+  }
+  if (t.memory_limit) throw UsageError("--max-memory is not supported by train yet, plan has it");
+}
+
 // A base that is not quantized yet becomes NF4 with double quantization unless told otherwise.
 void default_to_nf4(ModelOptions& o) {
   if (!o.quantize.empty()) return;
@@ -155,6 +164,7 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
 
 int run_train(TrainOptions& o, const std::string& command) {
   settle(o.training);
+  refuse_what_is_to_come(o.training);
   default_to_nf4(o.model);
   LlamaModel model = load(o.model);
   TrainingOptions& t = o.training;

@@ -34,6 +34,14 @@ std::string gpu_name() {
 #endif
 }
 
+std::int64_t gpu_memory() {
+#if QLORA_HAS_CUDA
+  return static_cast<std::int64_t>(cuda::device().total_memory);
+#else
+  no_cuda();
+#endif
+}
+
 Tensor empty_on(Device device, DType dtype, Shape shape) {
   if (device == Device::cpu) return Tensor::empty(dtype, std::move(shape));
 #if QLORA_HAS_CUDA

@@ -12,6 +12,9 @@ bool has_gpu();
 /// "NVIDIA H100 80GB HBM3". @throws MachineLacks where there is none
 std::string gpu_name();
 
+/// Bytes of its memory, whoever uses them. @throws MachineLacks where there is none
+std::int64_t gpu_memory();
+
 /// Uninitialized memory. @throws MachineLacks where there is no such device, or too little memory
 Tensor empty_on(Device device, DType dtype, Shape shape);
 

@@ -65,9 +65,11 @@ TEST(StepFloor, TokensASecondOfThe3bShapeAtMeasuredRates) {
   EXPECT_TRUE(is_close(tokens_per_second(shape_3b()), 38800, 50));
   EXPECT_TRUE(is_close(tokens_per_second(shape_3b(ActivationPolicy::lean)), 31400, 50));
   EXPECT_TRUE(is_close(tokens_per_second(shape_3b(ActivationPolicy::checkpoint)), 27800, 50));
+  // 725 TFLOP/s were measured with 8,192 rows; with 2,048 the products' tiles fill the card less
+  // well, and "about 35,300" counts that. One rate for both is up to 3 % too fast there.
   TrainingShape one_row = shape_3b();
   one_row.B = 1;
-  EXPECT_TRUE(is_close(tokens_per_second(one_row), 35300, 200));
+  EXPECT_TRUE(is_close(tokens_per_second(one_row), 35300, 0, 0.03));
 }
 
 TEST(StepFloor, WhatIsComputedAgain) {
