@@ -73,7 +73,7 @@ double share(std::int64_t part, std::int64_t whole) {
 }
 
 Json print_memory(const TrainingShape& shape, const MemoryPlan& plan) {
-  Table table({"memory", "MiB", "%", "in the place of others, MiB"}, "lrrr");
+  Table table({"memory", "MiB", "%", "MiB at another moment"}, "lrrr");
   Json rows = Json::array();
   for (const MemoryPart& part : plan.parts) {
     const bool elsewhere = part.most > part.bytes;

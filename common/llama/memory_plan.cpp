@@ -83,13 +83,13 @@ void add_base(Parts& parts, const TrainingShape& s, const std::vector<LayerShape
     parts.add("linear layers, " + to_string(s.base, s.arithmetic), total_numel(shapes) * element);
   } else if (s.base == BaseFormat::int8) {
     parts.add("linear layers, int8", total_numel(shapes));
-    parts.add("  the maxima of their rows", rows * kFloat);
+    parts.add("the maxima of their rows", rows * kFloat);
   } else {
     const FourBitBytes four = four_bit_bytes(shapes, {64, s.double_quant, 256});
     const std::int64_t maps = kMapBytes + (s.double_quant ? kNestedMapBytes : 0);
     parts.add("linear layers, " + to_string(s.base, s.arithmetic), four.packed);
-    parts.add(s.double_quant ? "  their block maxima, double quantized, and maps"
-                             : "  their block maxima and maps",
+    parts.add(s.double_quant ? "their block maxima, double quantized, and maps"
+                             : "their block maxima and maps",
               four.constants() + maps * static_cast<std::int64_t>(shapes.size()));
   }
   const std::int64_t embedding = c.vocab_size * c.hidden_size * element;
@@ -120,9 +120,9 @@ MemoryPlan training_plan(const TrainingShape& s, const std::vector<LayerShape>& 
   add_rotary_tables(parts, s, s.T);
   const std::int64_t trained = adapter_parameters(layers);
   parts.add("adapters, " + grouped(trained) + " parameters", trained * kFloat);
-  parts.add("  their gradients", trained * kFloat);
-  parts.add("  the optimizer's moments", trained * s.optimizer_bytes);
-  if (s.device == Device::cuda) parts.add("  the optimizer's scratch", kLeastArena);
+  parts.add("their gradients", trained * kFloat);
+  parts.add("the optimizer's moments", trained * s.optimizer_bytes);
+  if (s.device == Device::cuda) parts.add("the optimizer's scratch", kLeastArena);
   parts.add("batch", kBatchTensors * s.rows() * kFloat);
   add_workspaces(parts, s);
   const std::int64_t L = s.config.num_hidden_layers;

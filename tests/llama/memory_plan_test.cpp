@@ -76,17 +76,16 @@ TEST(MemoryPlan, WhatThe3bShapeKeepsIsWhatItsLayersMake) {
 }
 
 TEST(MemoryPlan, TotalsOfThe3bShape) {
-  // Published floors in GB: 17.6, 8.3 and 5.4. They hold weights, adapters (with a copy in 16 bits,
-  // 2 bytes a parameter: 0.05), what is kept, a chunk of logits and one dequantized matrix. A run
-  // has in the place of the logits (0.26) a layer's scratch (0.64), with lean and checkpoint also
-  // what it computes again (0.3, 0.5), and cuBLASLt's workspace and the ends of the residual stream
-  // (0.18): together at most a GB more.
+  // Published floors in GB: 17.6, 8.3 and 5.4. They are the sums of weights (2.24), adapters
+  // (0.44), a dequantized matrix (0.05), what is kept (14.1, 4.25, 1.41), a chunk of logits (0.26),
+  // and 0.5, 1.1 and 1.0 for all that a layer needs while it is computed. The plan lists the last:
+  // the tolerance is on that allowance.
   const auto total = [](ActivationPolicy policy) {
     return gigabytes(training_memory(shape_3b(policy)).total());
   };
-  EXPECT_TRUE(is_close(total(ActivationPolicy::keep), 17.6 + 0.5, 0.5));
-  EXPECT_TRUE(is_close(total(ActivationPolicy::lean), 8.3 + 0.5, 0.5));
-  EXPECT_TRUE(is_close(total(ActivationPolicy::checkpoint), 5.4 + 0.5, 0.5));
+  EXPECT_TRUE(is_close(total(ActivationPolicy::keep), 17.6, 0.3));
+  EXPECT_TRUE(is_close(total(ActivationPolicy::lean), 8.3, 0.3));
+  EXPECT_TRUE(is_close(total(ActivationPolicy::checkpoint), 5.4, 0.3));
   const MemoryPlan offload = training_memory(shape_3b(ActivationPolicy::offload));
   EXPECT_EQ(offload.pinned, std::int64_t{28} * 8192 * 3072 * 2);
   // 29 layer inputs on the device become three.
