@@ -187,9 +187,9 @@ void run_plan(PlanOptions& o) {
   const TrainingShape shape = training_shape(o.model, o.training);
   const Speed speed = speed_of(o, shape);
   const MemoryPlan plan = training_memory(shape);
-  fmt::print("{}: {} parameters, linear layers in {}, arithmetic in {}\n",
-             o.model.model.empty() ? o.model.random_model : o.model.model,
-             grouped(shape.config.parameter_count()), base_format(shape),
+  fmt::print("{}: {} parameters\n", o.model.model.empty() ? o.model.random_model : o.model.model,
+             grouped(shape.config.parameter_count()));
+  fmt::print("linear layers in {}, arithmetic in {}\n", base_format(shape),
              python_name(shape.arithmetic));
   fmt::print("{} x {} tokens, r={}, --activations {}\n\n", grouped(shape.B), grouped(shape.T),
              shape.lora.r, to_string(shape.activations));

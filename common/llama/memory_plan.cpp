@@ -22,10 +22,12 @@ constexpr double kMostBytes = 4e18;        // below what 64 bits count
 void refuse_absurd_sizes(const TrainingShape& s) {
   const LlamaConfig& c = s.config;
   const auto d = [](std::int64_t n) { return static_cast<double>(n); };
+  std::int64_t r = s.lora.r;
+  for (const auto& [pattern, rank] : s.lora.rank_pattern) r = std::max(r, rank);
   const double columns = 20 * (d(c.hidden_size) + d(c.qkv_size()) + d(c.intermediate_size)) +
-                         d(c.num_attention_heads) + 32 * d(s.lora.r);
+                         d(c.num_attention_heads) + 32 * d(r);
   const double weights = d(c.hidden_size) * (2 * d(c.qkv_size()) + 3 * d(c.intermediate_size));
-  const double ranks = 64 * (d(s.lora.r) + 64) * (columns + d(s.lora.r));
+  const double ranks = 64 * (d(r) + 64) * (columns + d(r));
   const double bytes =
       d(c.num_hidden_layers) * (d(s.B) * d(s.T) * 4 * columns + 8 * weights + ranks) +
       8 * d(c.vocab_size) * d(c.hidden_size) + d(s.B) * d(s.T) * 4 * d(c.vocab_size);

@@ -2,72 +2,20 @@
 
 #include <algorithm>
 
+#include "llama/memory_replay.h"
+
 namespace qlora {
 namespace {
 
-constexpr std::int64_t kAlignment = 256;    // of the arena: every take is rounded up to it
-constexpr std::int64_t kFloat = 4;          // bytes: statistics, losses, ids
-constexpr std::int64_t kCpuHeadRows = 256;  // ops/head.cpp: kChunk
+constexpr std::int64_t kCpuHeadRows = 256;                         // ops/head.cpp: kChunk
 constexpr std::int64_t kCudaLogitBytes = std::int64_t{256} << 20;  // ops/cuda/head.cu: kLogitBytes
 constexpr std::int64_t kOffloadedInputs = 3;  // on the device: in use, coming, going
-
-std::int64_t rounded_up(std::int64_t n, std::int64_t to) {
-  return (n + to - 1) / to * to;
-}
 
 bool has_dropout(const TrainingShape& s) {
   return s.lora.lora_dropout > 0;
 }
 
-// Stands for the arena: the same takes and scopes, and nothing behind them.
-class Replay {
- public:
-  Replay(const TrainingShape& shape, std::int64_t rows)
-      : s_(shape), rows_(rows), element_(static_cast<std::int64_t>(size_of(shape.arithmetic))) {}
-
-  void bytes(ArenaUse use, std::int64_t n) {
-    const auto at = static_cast<std::size_t>(use);
-    live_[at] += rounded_up(n, kAlignment);
-    found_.most[at] = std::max(found_.most[at], live_[at]);
-    std::int64_t total = 0;
-    for (const std::int64_t part : live_) total += part;
-    if (total <= found_.peak) return;
-    found_.peak = total;
-    found_.at_peak = live_;
-    found_.moment = moment_;
-  }
-  void elements(ArenaUse use, std::int64_t n) { bytes(use, n * element_); }
-  void columns(ArenaUse use, std::int64_t n) { elements(use, rows_ * n); }
-  void floats(ArenaUse use, std::int64_t n) { bytes(use, n * kFloat); }
-
-  /// f, and then what it took is free again.
-  template <typename F>
-  void scope(F&& f) {
-    const ArenaBytes before = live_;
-    f();
-    live_ = before;
-  }
-  void begin(std::string_view moment) { moment_ = moment; }
-  void pinned(std::int64_t bytes) { found_.pinned += bytes; }
-
-  const TrainingShape& shape() const { return s_; }
-  const LlamaConfig& config() const { return s_.config; }
-  std::int64_t rows() const { return rows_; }
-  std::int64_t element() const { return element_; }
-  bool on_gpu() const { return s_.device == Device::cuda; }
-  std::int64_t room(const GroupShape& g) const { return folded_columns(s_, g); }
-  const StepMemory& found() const { return found_; }
-
- private:
-  const TrainingShape& s_;
-  std::int64_t rows_, element_;
-  std::string_view moment_;
-  ArenaBytes live_{};
-  StepMemory found_;
-};
-
-// ---- A group of linear layers (ops/linear.cpp, ops/cuda/linear.cu)
-// -------------------------------
+// ---- A group of linear layers: ops/linear.cpp, ops/cuda/linear.cu
 
 // u = x·Aᵀ, which the backward pass needs.
 void take_u(Replay& r, ArenaUse use, const GroupShape& g) {
@@ -131,7 +79,6 @@ void linear_backward(Replay& r, const GroupShape& g) {
 }
 
 // ---- A layer
-// -------------------------------------------------------------------------------------
 
 // What every policy but checkpointing keeps beside x.
 void take_lean_set(Replay& r, ArenaUse use, const LayerShape& l) {
@@ -237,8 +184,7 @@ void layer_backward(Replay& r, const LayerShape& l) {
   });
 }
 
-// ---- The head (ops/head.cpp, ops/cuda/head.cu)
-// ---------------------------------------------------
+// ---- The head: ops/head.cpp, ops/cuda/head.cu
 
 void head(Replay& r) {
   const std::int64_t V = r.config().vocab_size, count = r.shape().supervised_rows();

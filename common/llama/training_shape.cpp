@@ -43,6 +43,7 @@ std::vector<LayerShape> layer_shapes(const LlamaConfig& config, const LoraConfig
     return shape;
   };
   std::vector<LayerShape> layers;
+  layers.reserve(model.layers.size());
   for (const DecoderLayer& layer : model.layers) {
     layers.push_back(
         {shape_of(layer.qkv), shape_of(layer.o), shape_of(layer.gate_up), shape_of(layer.down)});

@@ -24,6 +24,7 @@ double code_bytes(const TrainingShape& s, const GroupShape& group) {
   if (s.base == BaseFormat::dense) return 0;
   if (s.base == BaseFormat::int8) return d(group.weights()) + 4 * d(group.N());
   std::vector<Shape> shapes;
+  shapes.reserve(group.parts.size());
   for (const std::int64_t N : group.parts) shapes.push_back({N, group.K});
   const FourBitBytes bytes = four_bit_bytes(shapes, {64, s.double_quant, 256});
   return d(bytes.packed + bytes.constants());
