@@ -23,6 +23,9 @@ int main(int argc, char** argv) {
   options.add("--test-data", m.test_data, "other test items (ch14_evaluation items)")
       .value_name("FILE");
   options.add("--model", m.model, "another base; default: the embedded one").value_name("DIR");
+  options.add("--device", m.device, "where to compute").choices({"auto", "cpu", "cuda"});
+  options.add("--dtype", m.dtype, "arithmetic; default: bfloat16 on a GPU that has it")
+      .choices({"float32", "float16", "bfloat16"});
   options.add("--seed", m.seed, "of the order of items, of A and of the intervals").at_least(0);
   options.add("--items", m.items, "training items to see").at_least(1);
   options.add("--learning-rate", m.learning_rate, "at its peak");

@@ -118,7 +118,11 @@ int run_main_job(const MainJobOptions& o) {
   const auto seed = static_cast<std::uint64_t>(o.seed);
   fmt::print("{}\n", one_line(provenance()));
   make_folder(o.output_dir);
-  const LoadOptions nf4{QuantType::nf4, true, false};
+  ModelOptions where;
+  where.device = o.device;
+  where.dtype = o.dtype;
+  LoadOptions nf4{QuantType::nf4, true, false};
+  nf4.placement = placement_of(where);
   LlamaModel model = load_model(folder, nf4);
   const Data data = read_data(o, folder);
   fmt::print("tiny-llama: {} parameters, decoder in {}; {} training items, {} test items\n",
@@ -141,6 +145,7 @@ int run_main_job(const MainJobOptions& o) {
   if (o.with_random_base) {
     LlamaModel random = random_model(model.config, seed);
     quantize_base(random, QuantType::nf4, true, DType::bf16);
+    random = placed(nf4.placement, random);
     tune(random, o, data, (fs::path(o.output_dir) / "random-base").string());
     report.random_base = evaluate("random", random).metrics;
   }

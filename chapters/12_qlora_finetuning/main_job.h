@@ -11,6 +11,8 @@ struct MainJobOptions {
   std::string output_dir = "runs/main-job";  ///< of report, figure and adapter
   std::string test_data;                     ///< other test items; default: the embedded ones
   std::string model;                         ///< default: the embedded one
+  std::string device = "auto";               ///< or "cpu", "cuda"
+  std::string dtype;                         ///< arithmetic; empty: chosen by the device
   std::int64_t seed = 42;                    ///< of the order of items, of A and of the intervals
   std::int64_t items = 60000;                ///< training items seen
   double learning_rate = 2e-3;               ///< at its peak

@@ -14,7 +14,9 @@
 #include "course/text.h"
 #include "llama/adapters.h"
 #include "llama/decoder.h"
+#include "llama/memory_plan.h"
 #include "ops/device_memory.h"
+#include "support/planning.h"
 #include "text/batch.h"
 #include "text/packing.h"
 
@@ -114,6 +116,56 @@ std::optional<std::string> checkpoint_to_resume(const TrainingOptions& t) {
   return newest;
 }
 
+// Rows of random ids, every position of them supervised: for measuring a shape without a checkpoint.
+TokenizedDataset random_rows(const LlamaConfig& config, const TrainingOptions& t) {
+  const TrainingArguments& a = t.arguments;
+  if (a.max_steps <= 0) throw UsageError("--random-model needs --max-steps N");
+  TokenizedDataset data;
+  data.rows = a.max_steps * a.per_device_train_batch_size * a.gradient_accumulation_steps;
+  const Random random{a.seed, stream_of(0x726f7773)};
+  std::uint64_t draw = 0;
+  for (std::int64_t i = 0; i < data.rows; ++i) {
+    TokenizedExample row;
+    for (std::int64_t j = 0; j < t.max_length; ++j) {
+      const auto vocabulary = static_cast<std::uint32_t>(config.vocab_size);
+      row.input_ids.push_back(static_cast<std::int32_t>(random.below(draw++, vocabulary)));
+    }
+    row.labels = row.input_ids;
+    data.examples.push_back(std::move(row));
+  }
+  data.tokens = data.rows * t.max_length;
+  return data;
+}
+
+// The rows to train on and to evaluate, and what fills short ones up.
+struct Rows {
+  TokenizedDataset train, eval;
+  std::int32_t pad_id = 0;
+};
+
+Rows rows_of(const TrainOptions& o, const LlamaConfig& config) {
+  const TrainingOptions& t = o.training;
+  if (!o.model.random_model.empty() && t.data.empty()) return {random_rows(config, t), {}, 0};
+  if (t.data.empty()) throw UsageError("--data FILE is needed");
+  const Tokenizer tokenizer = Tokenizer::load(o.model.model);
+  Rows rows{tokenized(t.data, tokenizer, o), {}, tokenizer.padding()};
+  check_ids(rows.train, config, t.data);
+  if (!t.eval_data.empty()) rows.eval = tokenized(t.eval_data, tokenizer, o);
+  return rows;
+}
+
+// The shape of the run's longest rows.
+TrainingShape shape_of(const TrainOptions& o, const Rows& rows) {
+  TrainingShape shape = training_shape(o.model, o.training);
+  std::size_t longest = 1;
+  for (const TokenizedExample& row : rows.train.examples) {
+    longest = std::max(longest, row.input_ids.size());
+  }
+  shape.T = static_cast<std::int64_t>(longest);
+  shape.arithmetic = placement_of(o.model).arithmetic;
+  return shape;
+}
+
 // A base that is not quantized yet becomes NF4 with double quantization unless told otherwise.
 void default_to_nf4(ModelOptions& o) {
   if (!o.quantize.empty()) return;
@@ -128,7 +180,8 @@ void write_adapter_of(const LlamaModel& model, const LoraConfig& lora, const std
 }
 
 TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
-                                   const std::optional<std::string>& resume_from) {
+                                   const std::optional<std::string>& resume_from,
+                                   StepSpeed speed, Json* results) {
   make_folder(task.output_dir);
   std::signal(SIGINT, note_signal);
   std::signal(SIGTERM, note_signal);
@@ -141,13 +194,14 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
     losses.x.push_back(static_cast<double>(r.step));
     losses.y.push_back(r.loss);
     if (!progress) progress.emplace("train", r.total_steps, "steps", r.step);
-    last = fmt::format("loss {:.4f}  lr {:.1e}  {:.0f} tokens/s", r.loss, r.learning_rate,
-                       r.tokens_per_second);
+    speed.add(r);
+    last = fmt::format("loss {:.4f}  lr {:.1e}  {}", r.loss, r.learning_rate, speed.last(r));
     progress->update(r.step, [&] { return last; });
   };
   events.stop_signal = [] { return static_cast<int>(received_signal); };
   const TrainingResult result = train(task, events, resume_from);
   if (progress) progress->finish(last);
+  if (results != nullptr) speed.summarize(task.model.device(), *results);
   if (result.stopped_by == 0) write_adapter_of(task.model, lora, task.output_dir);
   write_loss_figure(task.output_dir + "/loss.svg", losses, result.state.log_history);
   write_atomically(task.output_dir + "/trainer_state.json",
@@ -158,27 +212,29 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
 int run_train(TrainOptions& o, const std::string& command) {
   settle(o.training);
   default_to_nf4(o.model);
-  LlamaModel model = load(o.model);
   TrainingOptions& t = o.training;
+  const bool is_fresh = o.model.adapters.empty();
+  if (t.memory_limit && is_fresh) require_memory(training_shape(o.model, t), *t.memory_limit);
+  if (t.memory_limit) ops::limit_gpu_memory(*t.memory_limit);
+  LlamaModel model = load(o.model);
   t.lora.base_model_name_or_path = o.model.model;
   t.lora.task_type = "CAUSAL_LM";
-  if (o.model.adapters.empty()) attach_lora(model, t.lora, t.arguments.seed);
+  if (is_fresh) attach_lora(model, t.lora, t.arguments.seed);
   if (!o.ids.empty()) return dump_gradients(o, model);
-  if (t.data.empty()) throw UsageError("--data FILE is needed");
   if (t.output_dir.empty()) t.output_dir = default_output_dir();
-  const Tokenizer tokenizer = Tokenizer::load(o.model.model);
-  const TokenizedDataset data = tokenized(t.data, tokenizer, o);
-  check_ids(data, model.config, t.data);
-  TokenizedDataset eval;
-  if (!t.eval_data.empty()) eval = tokenized(t.eval_data, tokenizer, o);
+  const Rows rows = rows_of(o, model.config);
+  const TrainingShape shape = shape_of(o, rows);
   const auto parameters = adapter_parameters(model);
   std::int64_t trainable = 0;
   for (const Parameter& p : parameters) trainable += p.value.numel();
   fmt::print("base: {}; {} trainable parameters\n", base_format(model), grouped(trainable));
-  TrainingTask task{
-      model,        parameters, data.examples, eval.examples, tokenizer.padding(), t.arguments,
-      t.output_dir, {}};
-  const TrainingResult result = train_with_progress(task, t.lora, checkpoint_to_resume(t));
+  TrainingTask task{model,       parameters,  rows.train.examples, rows.eval.examples,
+                    rows.pad_id, t.arguments, t.output_dir,        {}};
+  if (is_fresh && model.device() == Device::cuda) task.arena_bytes = training_memory(shape).arena;
+  Json j = Json::object();
+  const TrainingResult result =
+      train_with_progress(task, t.lora, checkpoint_to_resume(t),
+                          StepSpeed(StepSpeed::floor_of(shape)), &j);
   if (result.stopped_by != 0) {
     fmt::print(stderr, "stopped after step {}; to go on: {} --resume-from-checkpoint {}\n",
                result.steps, command, result.last_checkpoint);
@@ -186,7 +242,6 @@ int run_train(TrainOptions& o, const std::string& command) {
   }
   fmt::print("mean loss {:.4f} over {} steps, {} tokens in {:.1f} s; adapter: {}\n",
              result.train_loss, result.steps, grouped(result.tokens), result.seconds, t.output_dir);
-  Json j = Json::object();
   j["train_loss"] = result.train_loss;
   j["steps"] = result.steps;
   j["tokens"] = result.tokens;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "speed.h"
 #include "support/model_options.h"
 #include "support/training_options.h"
 #include "training/trainer.h"
@@ -23,9 +24,11 @@ struct TrainOptions {
 int run_train(TrainOptions& o, const std::string& command);
 
 /// Trains the adapters of a model with a progress bar, and writes them, trainer_state.json and
-/// loss.svg into task.output_dir.
+/// loss.svg into task.output_dir. Where results are asked for, the speed is summed up into them.
 TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
-                                   const std::optional<std::string>& resume_from);
+                                   const std::optional<std::string>& resume_from,
+                                   StepSpeed speed = StepSpeed(std::nullopt),
+                                   Json* results = nullptr);
 
 /// A checkpoint's and a run's adapter: what PEFT reads.
 void write_adapter_of(const LlamaModel& model, const LoraConfig& lora, const std::string& folder);

@@ -5,6 +5,7 @@
 #include "course/progress.h"
 #include "course/provenance.h"
 #include "course/table.h"
+#include "ops/device_memory.h"
 #include "support/model_options.h"
 
 namespace qlora {
@@ -37,7 +38,7 @@ void add_provenance(Report& report, const LlamaModel& base, const std::string& c
   const Provenance p = provenance();
   report.commit = p.commit;
   report.build_type = p.build_type;
-  report.device = p.processor;
+  report.device = base.device() == Device::cuda ? ops::gpu_name() : p.processor;
   report.threads = p.threads;
   report.base_format = base_format(base);
   report.command = command;

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "core/error.h"
 #include "lora/target_modules.h"
@@ -27,7 +31,12 @@ void add_run_options(Options& verb, TrainingOptions& o) {
   verb.add("--adam-beta2", a.adam_beta2, "of the second moment");
   verb.add("--adam-epsilon", a.adam_epsilon, "beside the root of the second moment");
   verb.add("--max-grad-norm", a.max_grad_norm, "gradients are clipped to it; 0: not");
-  verb.add("--gradient-checkpointing", o.gradient_checkpointing, "keep layer inputs alone");
+  verb.add("--gradient-checkpointing", o.gradient_checkpointing, "--activations checkpoint");
+  verb.add("--activations", o.activations,
+           "what is kept for the backward pass, the rest is computed again; default: keep")
+      .choices({"keep", "lean", "checkpoint", "offload"});
+  verb.add("--max-memory", o.max_memory, "16GiB, 8000MiB, or bytes: no more than that is used")
+      .value_name("SIZE");
   verb.add("--group-by-length", a.group_by_length, "rows of like length together");
   verb.add("--logging-steps", a.logging_steps, "steps between entries of log_history");
   verb.add("--eval-steps", a.eval_steps, "steps between evaluations; 0: none");
@@ -52,7 +61,44 @@ void add_lora_options(Options& verb, TrainingOptions& o) {
   verb.add("--use-dora", o.lora.use_dora, "weight-decomposed adapters");
 }
 
+ActivationPolicy policy_of(const TrainingOptions& o) {
+  const bool checkpoints = o.gradient_checkpointing;
+  if (o.activations.empty()) {
+    return checkpoints ? ActivationPolicy::checkpoint : ActivationPolicy::keep;
+  }
+  const ActivationPolicy policy = activation_policy_from(o.activations);
+  const bool keeps_less =
+      policy == ActivationPolicy::checkpoint || policy == ActivationPolicy::offload;
+  if (checkpoints && !keeps_less) {
+    throw UsageError("--gradient-checkpointing and --activations " + o.activations +
+                     " contradict each other");
+  }
+  return policy;
+}
+
 }  // namespace
+
+std::int64_t bytes_of(const std::string& option, const std::string& size) {
+  constexpr std::array<std::pair<std::string_view, double>, 9> units{{{"", 1},
+                                                                      {"KB", 1e3},
+                                                                      {"MB", 1e6},
+                                                                      {"GB", 1e9},
+                                                                      {"TB", 1e12},
+                                                                      {"KiB", 0x1p10},
+                                                                      {"MiB", 0x1p20},
+                                                                      {"GiB", 0x1p30},
+                                                                      {"TiB", 0x1p40}}};
+  double number = 0;
+  const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(size.data() + size.size() - end));
+  for (const auto& [name, bytes] : units) {
+    if (error != std::errc() || unit != name) continue;
+    const double all = number * bytes;
+    if (all >= 1 && all <= 0x1p50) return static_cast<std::int64_t>(std::floor(all));
+  }
+  throw UsageError(option + " must be a size of 1 byte to 1024TiB, such as 16GiB, 8000MiB or " +
+                   "17179869184; found \"" + size + "\"");
+}
 
 void add_training_options(Options& verb, TrainingOptions& o) {
   verb.add("--data", o.data, "JSONL to train on").value_name("FILE");
@@ -79,7 +125,6 @@ void settle(TrainingOptions& o) {
   a.lr_scheduler_type = lr_scheduler_from(o.lr_scheduler_type);
   a.save_strategy = save_strategy_from(o.save_strategy);
   a.seed = static_cast<std::uint64_t>(o.seed);
-  if (o.gradient_checkpointing) a.activations = ActivationPolicy::checkpoint;
   if (o.warmup_ratio && a.warmup_steps == 0) {
     if (!(*o.warmup_ratio >= 0 && *o.warmup_ratio < 1)) {
       throw UsageError("--warmup-ratio must be at least 0 and below 1");
@@ -87,6 +132,8 @@ void settle(TrainingOptions& o) {
     a.warmup_steps = *o.warmup_ratio;
   }
   o.lora.target_modules = names_or_pattern(o.target_modules);
+  a.activations = policy_of(o);
+  if (!o.max_memory.empty()) o.memory_limit = bytes_of("--max-memory", o.max_memory);
   if (o.optim == "paged_adamw_32bit") {
     fmt::print(stderr, "paged_adamw_32bit is the plain AdamW here: nothing needs paging\n");
   }

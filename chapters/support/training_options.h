@@ -4,6 +4,7 @@
 #include <string>
 
 #include "course/options.h"
+#include "llama/activation_policy.h"
 #include "lora/config.h"
 #include "training/arguments.h"
 
@@ -17,9 +18,10 @@ struct TrainingOptions {
   std::string eval_data;                ///< JSONL for evaluations; may be empty
   std::string output_dir;               ///< empty: a folder in runs/
   std::int64_t max_length = 1024;       ///< rows are cut to so many tokens
-  bool gradient_checkpointing = false;  ///< settle() makes it arguments.activations
   bool packing = false;                 ///< examples share rows of max_length tokens
   std::string resume_from_checkpoint;   ///< a folder, or "true" for the newest
+
+  std::optional<std::int64_t> memory_limit;  ///< bytes; none: what the device has
 
   /// As they are typed; settle() puts them into the structures above.
   std::string lr_scheduler_type = "linear";
@@ -27,6 +29,9 @@ struct TrainingOptions {
   std::string target_modules = "q_proj,v_proj";
   std::string optim = "adamw_torch";
   std::string packing_strategy = "bfd";
+  std::string activations;  ///< empty: keep, or checkpoint with --gradient-checkpointing
+  bool gradient_checkpointing = false;
+  std::string max_memory;   ///< empty: no limit
   std::int64_t seed = 42;
   std::optional<double> warmup_ratio;
 };
@@ -37,5 +42,8 @@ void add_training_options(Options& verb, TrainingOptions& o);
 /// Turns words into settings, once the command line is read, and says in one line what is replaced
 /// by something else. @throws UsageError
 void settle(TrainingOptions& o);
+
+/// "16GiB", "8000MiB", "1.5GB" or bare bytes, up to 1 PiB. @throws UsageError naming the option
+std::int64_t bytes_of(const std::string& option, const std::string& size);
 
 }  // namespace qlora

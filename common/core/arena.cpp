@@ -11,6 +11,16 @@ constexpr std::size_t kLeastBlock = std::size_t{4} << 20;
 
 }  // namespace
 
+void Arena::reserve(std::size_t bytes) {
+  require(blocks_.empty(), "Arena::reserve", "an arena that nothing was taken from");
+  planned_ = true;
+  blocks_.push_back({allocate_(DType::u8, {static_cast<std::int64_t>(bytes)}), 0});
+}
+
+std::size_t Arena::held_bytes() const {
+  return blocks_.empty() ? 0 : blocks_.back().before + blocks_.back().memory.nbytes();
+}
+
 Tensor Arena::take(DType dtype, Shape shape) {
   const auto numel = static_cast<std::size_t>(numel_of(shape));
   const std::size_t bytes = (numel * size_of(dtype) + kAlignment - 1) / kAlignment * kAlignment;
@@ -21,7 +31,7 @@ Tensor Arena::take(DType dtype, Shape shape) {
     const std::size_t before =
         blocks_.empty() ? 0 : blocks_.back().before + blocks_.back().memory.nbytes();
     // As much again as there is: few blocks, however large the step turns out to be.
-    const std::size_t size = std::max({bytes, kLeastBlock, before});
+    const std::size_t size = std::max({bytes, kLeastBlock, planned_ ? 0 : before});
     blocks_.push_back({allocate_(DType::u8, {static_cast<std::int64_t>(size)}), before});
   }
   const Block& block = blocks_[at_.block];

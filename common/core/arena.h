@@ -41,6 +41,12 @@ class Arena {
     return take(dtype_of<T>(), std::move(shape)).template data<T>();
   }
 
+  /// One block of so many bytes, before anything is taken: an arena that is planned grows by little
+  /// beyond it, and not by as much again as there is.
+  void reserve(std::size_t bytes);
+  /// All memory that it holds, in use or not.
+  std::size_t held_bytes() const;
+
   /// What is taken after mark() is free again after release() of that mark.
   Mark mark() const { return at_; }
   void release(Mark mark) { at_ = mark; }
@@ -58,6 +64,7 @@ class Arena {
   std::vector<Block> blocks_;
   Mark at_;
   std::size_t peak_ = 0;
+  bool planned_ = false;
 };
 
 /// Releases, at the end of the scope, what was taken within it.

@@ -107,7 +107,7 @@ class Layer {
     return arena_.take(model_.arithmetic(), {pass_.B * pass_.T, columns});
   }
   LinearSaved saved_of(const LinearGroup& group) const {
-    return take_saved(group, pass_.B * pass_.T, model_.arithmetic(), pass_.run, arena_);
+    return take_saved(group, pass_.B * pass_.T, model_.arithmetic(), arena_);
   }
   AttentionShape shape() const {
     return {pass_.B, pass_.T, pass_.T, c_.num_attention_heads, c_.num_key_value_heads, c_.head_dim};

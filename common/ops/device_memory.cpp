@@ -1,5 +1,7 @@
 #include "ops/device_memory.h"
 
+#include <sys/resource.h>
+
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -46,6 +48,14 @@ bool gpu_has_bf16() {
 #endif
 }
 
+std::int64_t gpu_memory() {
+#if QLORA_HAS_CUDA
+  return static_cast<std::int64_t>(cuda::device().total_memory);
+#else
+  no_cuda();
+#endif
+}
+
 void limit_gpu(const std::string& compute_capability) {
   unsigned major = 0, minor = 0;
   char rest = 0;
@@ -55,6 +65,23 @@ void limit_gpu(const std::string& compute_capability) {
   }
 #if QLORA_HAS_CUDA
   cuda::limit_device(static_cast<int>(major), static_cast<int>(minor));
+#endif
+}
+
+std::int64_t peak_memory(Device device) {
+#if QLORA_HAS_CUDA
+  if (device == Device::cuda) return cuda::memory_use().peak;
+#else
+  if (device == Device::cuda) no_cuda();
+#endif
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  return std::int64_t{use.ru_maxrss} * 1024;  // kibibytes on Linux
+}
+
+void limit_gpu_memory([[maybe_unused]] std::int64_t bytes) {
+#if QLORA_HAS_CUDA
+  cuda::limit_memory(bytes);
 #endif
 }
 

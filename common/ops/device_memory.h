@@ -21,6 +21,16 @@ bool gpu_has_bf16();
 /// @throws UsageError on anything but X.Y
 void limit_gpu(const std::string& compute_capability);
 
+/// Bytes of its memory, whoever uses them. @throws MachineLacks where there is none
+std::int64_t gpu_memory();
+
+/// The most bytes of a device's memory that this process's tensors held at once, library workspaces
+/// included, the driver's own context not; of the CPU the process's peak (VmHWM).
+std::int64_t peak_memory(Device device);
+
+/// From here on tensors on the GPU take no more than so many bytes together; beyond, MachineLacks.
+void limit_gpu_memory(std::int64_t bytes);
+
 /// Uninitialized memory. @throws MachineLacks where there is no such device, or too little memory
 Tensor empty_on(Device device, DType dtype, Shape shape);
 

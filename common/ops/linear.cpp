@@ -25,26 +25,17 @@ std::int64_t LinearGroup::room() const {
   std::int64_t ranks = 0;
   for (const Projection& p : parts) {
     for (const Adapter& a : p.adapters) {
-      if (a.A.device() != Device::cpu) ranks += a.A.dim(0);
+      if (a.A.device() == Device::cpu || a.dropout > 0) return 0;
+      ranks += a.A.dim(0);
     }
   }
   return (ranks + kMultiple - 1) / kMultiple * kMultiple;
 }
 
-bool is_folded(const LinearGroup& group, const DropoutRun& run) {
-  if (group.room() == 0) return false;
-  for (const Projection& p : group.parts) {
-    for (const Adapter& a : p.adapters) {
-      if (run.training && a.dropout > 0) return false;
-    }
-  }
-  return true;
-}
-
 LinearSaved take_saved(const LinearGroup& group, std::int64_t tokens, DType arithmetic,
-                       const DropoutRun& run, Arena& arena) {
+                       Arena& arena) {
   LinearSaved saved;
-  if (is_folded(group, run)) {
+  if (group.room() > 0) {
     saved.u.push_back(arena.take(arithmetic, {tokens, group.room()}));
     return saved;
   }

@@ -53,7 +53,8 @@ struct LinearGroup {
   }
 
   /// Columns that rows of x and of dy have behind their own K and ΣN, for the adapters' part of a
-  /// GPU's product: all ranks together, rounded up to 64. 0 without adapters, and on the CPU.
+  /// GPU's product: all ranks together, rounded up to 64. 0 on the CPU, without adapters, and where
+  /// one has dropout, since then each has an input of its own.
   std::int64_t room() const;
 };
 
@@ -71,10 +72,7 @@ struct LinearSaved {
 
 /// Room for what a forward pass over `tokens` rows saves, taken from the arena.
 LinearSaved take_saved(const LinearGroup& group, std::int64_t tokens, DType arithmetic,
-                       const DropoutRun& run, Arena& arena);
-
-/// Whether the adapters' part is one product with the base's: on a GPU, where nothing is dropped.
-bool is_folded(const LinearGroup& group, const DropoutRun& run);
+                       Arena& arena);
 
 namespace cpu {
 

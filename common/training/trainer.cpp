@@ -64,6 +64,7 @@ class Run {
         losses_(ops::empty_on(task.model.device(), DType::f64,
                               {task.arguments.gradient_accumulation_steps})) {
     task_.model.reserve_positions(std::max(positions_in(task.train), positions_in(task.eval)));
+    if (task.arena_bytes > 0) arena_.reserve(static_cast<std::size_t>(task.arena_bytes));
     state_.loss_scale = LossScale::of(task.model.arithmetic());
     state_.max_steps = plan_.total_steps();
     state_.train_batch_size = task.arguments.per_device_train_batch_size;
@@ -106,6 +107,7 @@ class Run {
 };
 
 StepReport Run::one_step() {
+  const Clock::time_point start = Clock::now();
   const TrainingArguments& args = task_.arguments;
   const std::int64_t step = state_.global_step;
   std::vector<Batch> batches;
@@ -148,7 +150,8 @@ StepReport Run::one_step() {
           rate,
           norm,
           tokens,
-          static_cast<double>(tokens_) / seconds_since(start_)};
+          static_cast<double>(tokens_) / seconds_since(start_),
+          seconds_since(start)};
 }
 
 // Σ loss of the step: the first thing that waits for the device.

@@ -22,6 +22,7 @@ struct StepReport {
   double grad_norm = 0.0;          ///< before clipping
   std::int64_t tokens = 0;         ///< tokens of the step, padding not counted
   double tokens_per_second = 0.0;  ///< since the run began
+  double seconds = 0.0;            ///< of this step
 };
 
 /// What the caller wants to hear of a run, and how it ends one. All may be empty.
@@ -42,6 +43,7 @@ struct TrainingTask {
   std::string output_dir;                   ///< for checkpoints; empty: none are written
   /// Writes what is trained, in the form that other programs read, into a checkpoint's folder.
   std::function<void(const std::string& folder)> save_model;
+  std::int64_t arena_bytes = 0;  ///< of activations, as planned; 0: as it turns out
 };
 
 /// What a run came to, the part before a resumed checkpoint included.

@@ -89,10 +89,23 @@ count 2 'target_modules' --model "$tiny" --target-modules lm_head
 count 2 'r: must be' --model "$tiny" --r 0
 count 2 'one of --model DIR' --r 8
 
+# planning from config.json alone
+plan() { expect "$1" "$2" "$bin/ch09_memory_footprint" plan --device cpu "${@:3}"; }
+plan 2 'max-memory must be a size.*16Gib' --model "$tiny" --max-memory 16Gib
+plan 2 'activations.*lean' --model "$tiny" --activations some
+plan 2 'contradict' --model "$tiny" --activations lean --gradient-checkpointing
+plan 2 'offload' --model "$tiny" --activations offload
+plan 2 'target_modules' --model "$tiny" --target-modules lm_head
+plan 3 'nowhere/config.json' --model "$work/nowhere"
+plan 3 'gemma/config.json: model_type' --model "$work/gemma"
+plan 4 'needs .* MiB, 64.0 MiB are there; these fit: --' --model "$tiny" --max-memory 64MiB
+
 # options and the machine
 expect 2 'learning-rat' train --learning-rat 1
 expect 2 'lr-scheduler-type' train --lr-scheduler-type sideways
 expect 2 'packing' train --packing maybe
+expect 2 'activations lean' train --activations lean
+expect 2 'max-memory' train --max-memory 16GiB
 expect 2 'packing-strategy.*wrapped.*bfd' train --packing --packing-strategy wrapped
 echo '{"learning_rat": 1}' >"$work/config.json"
 expect 2 'learning_rat' train --config "$work/config.json"

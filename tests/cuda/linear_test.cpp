@@ -74,8 +74,8 @@ TEST(CudaLinear, ForwardAndBackwardAreTheirTwins) {
         const Tensor y = Tensor::empty(DType::f32, {s.tokens, N});
         const Tensor dx = Tensor::empty(DType::f32, {s.tokens, s.K});
         const std::int64_t room = g.device.room();
-        const LinearSaved saved = take_saved(g.host, s.tokens, DType::f32, run, host),
-                          our_saved = take_saved(g.device, s.tokens, dtype, run, device);
+        const LinearSaved saved = take_saved(g.host, s.tokens, DType::f32, host),
+                          our_saved = take_saved(g.device, s.tokens, dtype, device);
         ops::linear_forward(g.host, widened(x), widened(residual), run, host, y, &saved);
         ops::linear_backward(g.host, widened(x), saved, run, widened(dy), host, dx);
 

@@ -194,7 +194,7 @@ void check_linear(LinearGroup group, const DropoutRun& run) {
   const Tensor x = normal_tensor({T, K}, 2), residual = normal_tensor({T, N}, 3);
   const Tensor w = normal_tensor({T, N}, 4), y = zeros({T, N});
   Arena arena;
-  const LinearSaved saved = take_saved(group, T, DType::f64, run, arena);
+  const LinearSaved saved = take_saved(group, T, DType::f64, arena);
   const auto f = [&] {
     ops::linear_forward(group, x, residual, run, arena, y, nullptr);
     return weighted_sum(y, w);

@@ -97,6 +97,9 @@ const Library& library() {
 // model at 4 x 2048 and 3.1 GiB at 1 x 8192: beyond, the own kernels are the better choice.
 constexpr std::int64_t kMostScratch = std::int64_t{1} << 30;
 
+// Bytes of a forward pass, which has no arena: a few for short sequences, none for long ones.
+constexpr std::int64_t kForwardScratch = std::int64_t{1} << 20;
+
 // The sizes, and elements from one row to the next of each tensor: 0 for those that only the
 // backward pass has.
 struct Problem {
@@ -133,8 +136,7 @@ class Plan {
       fe::error_t status = graph_.build(library().handle, {fe::HeurMode_t::A});
       if (status.is_good()) status = graph_.get_workspace_size(workspace);
       if (status.is_bad()) problem = status.get_message();
-      // The forward pass has no arena, and on most cards it needs nothing.
-      if (problem.empty() && workspace > (is_forward ? 0 : kMostScratch)) {
+      if (problem.empty() && workspace > (is_forward ? kForwardScratch : kMostScratch)) {
         problem = "its scratch would be " + std::to_string(workspace >> 20) + " MiB";
       }
     } catch (const std::exception& error) {  // the library lacks a function
@@ -245,13 +247,14 @@ std::string cudnn_forward(const AttentionShape& s, const Tensor& qkv, const Tens
   if (std::string why = refusal(s, {&qkv, &out}); !why.empty()) return why;
   const Plan& plan = plan_of({s, qkv.dtype(), qkv.dim(1), out.dim(1), 0, 0});
   if (!plan.problem.empty()) return plan.problem;
+  static const Tensor scratch = empty(DType::u8, {kForwardScratch});
   plan.run("attention_forward",
            {{kQ, qkv.raw()},
             {kK, columns_from(qkv, s.H * s.D)},
             {kV, columns_from(qkv, (s.H + s.K) * s.D)},
             {kOut, out.raw()},
             {kLse, lse.raw()}},
-           nullptr);
+           scratch.raw());
   return "";
 }
 

@@ -1,6 +1,8 @@
 #include "ops/cuda/device.h"
 
 #include <algorithm>
+#include <atomic>
+#include <limits>
 #include <memory>
 
 namespace qlora::cuda {
@@ -55,6 +57,17 @@ std::size_t shared_memory_of(int major, int minor) {
   return std::size_t{227} << 10;
 }
 
+// What empty() gave and took back.
+struct Memory {
+  std::atomic<std::int64_t> now{0}, peak{0};
+  std::int64_t limit = std::numeric_limits<std::int64_t>::max();
+};
+
+Memory& memory() {
+  static auto& one = *new Memory;  // tensors of static storage come back at the end of the process
+  return one;
+}
+
 std::string mebibytes(std::size_t bytes) {
   return std::to_string((bytes + (std::size_t{1} << 20) - 1) >> 20) + " MiB";
 }
@@ -88,6 +101,13 @@ Tensor empty(DType dtype, Shape shape) {
   const std::int64_t n = numel_of(shape);
   const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
   stream();  // a device that is not there says so
+  Memory& used = memory();
+  const auto size = static_cast<std::int64_t>(bytes);
+  if (used.now + size > used.limit) {
+    throw MachineLacks("--max-memory: " + mebibytes(bytes) + " more were asked for, " +
+                       mebibytes(static_cast<std::size_t>(used.now)) + " of " +
+                       mebibytes(static_cast<std::size_t>(used.limit)) + " are in use");
+  }
   void* data = nullptr;
   // An empty tensor still needs an address: it is not the tensor without memory.
   const cudaError_t code = cudaMalloc(&data, bytes == 0 ? 1 : bytes);
@@ -99,8 +119,21 @@ Tensor empty(DType dtype, Shape shape) {
                        mebibytes(free) + " of " + mebibytes(total) + " are free");
   }
   check(code, "cudaMalloc");
-  std::shared_ptr<const void> owner(data, [](const void* p) { cudaFree(const_cast<void*>(p)); });
+  used.now += size;
+  used.peak = std::max(used.peak.load(), used.now.load());
+  std::shared_ptr<const void> owner(data, [size](const void* p) {
+    memory().now -= size;
+    cudaFree(const_cast<void*>(p));
+  });
   return Tensor::view(dtype, std::move(shape), data, owner, Device::cuda);
+}
+
+MemoryUse memory_use() {
+  return {memory().now, memory().peak};
+}
+
+void limit_memory(std::int64_t bytes) {
+  memory().limit = bytes;
 }
 
 void copy(const Tensor& from, const Tensor& to) {

@@ -39,6 +39,16 @@ cudaStream_t stream();
 /// @throws MachineLacks saying how much was asked for and how much is free
 Tensor empty(DType dtype, Shape shape);
 
+/// Bytes that empty() holds now, and the most that it held at once.
+struct MemoryUse {
+  std::int64_t now = 0;   ///< bytes
+  std::int64_t peak = 0;  ///< likewise
+};
+MemoryUse memory_use();
+
+/// From here on empty() gives no more than so many bytes at once.
+void limit_memory(std::int64_t bytes);
+
 /// Copies the bytes of a tensor to another of as many, each on either side, in the stream's order;
 /// to or from host memory it waits for the end of the copy.
 void copy(const Tensor& from, const Tensor& to);

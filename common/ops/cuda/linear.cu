@@ -193,14 +193,14 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
                     const DropoutRun& run, Arena& arena, const Tensor& y,
                     const LinearSaved* saved) {
   const ArenaScope scope(arena);
-  if (is_folded(group, run)) return folded_forward(group, x, residual, arena, y, saved);
+  if (group.room() > 0) return folded_forward(group, x, residual, arena, y, saved);
   forward_apart(group, x, residual, run, arena, y, saved);
 }
 
 void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
                      const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
   const ArenaScope scope(arena);
-  if (is_folded(group, run)) return folded_backward(group, x, saved, dy, arena, dx);
+  if (group.room() > 0) return folded_backward(group, x, saved, dy, arena, dx);
   const Matrix g = Matrix(dy).columns_from(0, group.N());
   if (dx) {
     const ArenaScope base(arena);

@@ -1,0 +1,76 @@
+#include "support/planning.h"
+
+#include "checkpoint/bitsandbytes.h"
+#include "core/error.h"
+#include "llama/shapes.h"
+#include "ops/device_memory.h"
+
+namespace qlora {
+namespace {
+
+Json config_of(const ModelOptions& o) {
+  if (o.model.empty() == o.random_model.empty()) {
+    throw UsageError("one of --model DIR and --random-model NAME is needed");
+  }
+  if (o.model.empty()) return to_json(named_config(o.random_model));
+  return Json::read(o.model + "/config.json");
+}
+
+// How the linear layers are held: as the folder has them, or as they are quantized on loading.
+void set_base(const Json& config, const ModelOptions& o, TrainingShape& shape) {
+  const Json* stored = config.find("quantization_config");
+  if (o.quantize == "none") {
+    shape.base = BaseFormat::dense;
+  } else if (stored != nullptr) {
+    const auto found = BitsAndBytesConfig::from_json(*stored, o.model + "/config.json");
+    shape.base = found.load_in_8bit                   ? BaseFormat::int8
+                 : found.quant_type == QuantType::nf4 ? BaseFormat::nf4
+                                                      : BaseFormat::fp4;
+    shape.double_quant = found.use_double_quant;
+  } else if (o.quantize.empty()) {
+    shape.base = BaseFormat::nf4;
+    shape.double_quant = true;
+  } else {
+    shape.base = o.quantize == "nf4"   ? BaseFormat::nf4
+                 : o.quantize == "fp4" ? BaseFormat::fp4
+                                       : BaseFormat::int8;
+    shape.double_quant = o.double_quant;
+  }
+}
+
+DType arithmetic_of(const ModelOptions& o, const TrainingShape& shape) {
+  if (shape.device == Device::cpu) return DType::f32;
+  if (o.bf16 || o.compute_dtype == "bfloat16") return DType::bf16;
+  if (o.fp16 || o.compute_dtype == "float16") return DType::f16;
+  return shape.config.dtype;
+}
+
+}  // namespace
+
+Device planned_device(const ModelOptions& o) {
+  if (o.device == "auto") return ops::has_gpu() ? Device::cuda : Device::cpu;
+  return o.device == "cuda" ? Device::cuda : Device::cpu;
+}
+
+TrainingShape training_shape(const ModelOptions& model, const TrainingOptions& training) {
+  const Json config = config_of(model);
+  model_shapes(config);  // refuses more layers than anybody has
+  TrainingShape shape;
+  shape.config = llama_config(config);
+  shape.device = planned_device(model);
+  set_base(config, model, shape);
+  shape.arithmetic = arithmetic_of(model, shape);
+  shape.lora = training.lora;
+  shape.B = training.arguments.per_device_train_batch_size;
+  shape.T = training.max_length;
+  shape.activations = training.arguments.activations;
+  return shape;
+}
+
+std::string base_format(const TrainingShape& shape) {
+  const bool four_bit = shape.base == BaseFormat::nf4 || shape.base == BaseFormat::fp4;
+  return to_string(shape.base, shape.arithmetic) +
+         (four_bit && shape.double_quant ? " with double quantization" : "");
+}
+
+}  // namespace qlora

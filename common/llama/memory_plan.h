@@ -1,0 +1,64 @@
+// The memory of a run, part by part, from the configuration alone: before anything is allocated.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "llama/step_memory.h"
+#include "llama/training_shape.h"
+
+namespace qlora {
+
+/// One part of a run's memory.
+struct MemoryPart {
+  std::string name;        ///< what it holds
+  std::int64_t bytes = 0;  ///< at the largest moment
+  std::int64_t most = 0;   ///< at its own; more than `bytes`: it is in the place of other parts
+};
+
+/// All parts. What a device's driver takes for itself (the CUDA context, some hundred MiB) is not
+/// among them, nor what loading takes before the first step.
+struct MemoryPlan {
+  std::vector<MemoryPart> parts;
+  std::int64_t resident = 0;  ///< tensors that live as long as the run
+  std::int64_t arena = 0;     ///< activations and scratch at the largest moment
+  std::int64_t pinned = 0;    ///< of the host, beside the device's memory: offloaded layer inputs
+  std::string moment;         ///< "forward", "head", "backward": when the arena is at its largest
+
+  /// Σ of all parts' bytes.
+  std::int64_t total() const { return resident + arena; }
+};
+
+/// The plan of a training run: base, adapters, gradients, moments, and one micro-batch.
+/// @throws UsageError if no module is targeted, on sizes whose sum 64 bits do not count, and on
+/// offload on the CPU; MachineLacks on what the device has no version of
+MemoryPlan training_memory(const TrainingShape& shape);
+
+/// The plan of a generation (llama/generation.h): base, adapters, the cache of keys and values, and
+/// the pass over the prompt. shape.B, T and the policy do not matter.
+MemoryPlan generation_memory(const TrainingShape& shape, std::int64_t prompt_tokens,
+                             std::int64_t max_new_tokens);
+
+/// The largest batch of a policy that stays within a limit.
+struct FittingBatch {
+  ActivationPolicy policy = ActivationPolicy::keep;
+  std::int64_t B = 0;      ///< 0: not even one row fits
+  std::int64_t bytes = 0;  ///< that this batch needs; of one row where none fits
+};
+
+/// The policies that the device has, each with its largest batch; everything else as in `shape`.
+std::vector<FittingBatch> what_fits(const TrainingShape& shape, std::int64_t limit);
+
+/// "--activations lean; --per-device-train-batch-size 2; …": options that would bring a run which
+/// does not fit below the limit, the fastest first, or "" where none of them does.
+std::string fitting_options(const TrainingShape& shape, std::int64_t limit);
+
+/// @throws MachineLacks if the plan needs more than `limit` bytes: what it needs, what there is,
+/// and fitting_options()
+void require_memory(const TrainingShape& shape, std::int64_t limit);
+
+/// "23.1 GiB"; below one GiB in MiB.
+std::string readable_bytes(std::int64_t bytes);
+
+}  // namespace qlora
