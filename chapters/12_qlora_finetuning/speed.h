@@ -24,8 +24,8 @@ class StepSpeed {
   /// "30,247 tokens/s, 78 % of the floor" of the last step; without a floor, over the run.
   std::string last(const StepReport& step) const;
 
-  /// Median of the steps behind the first three, which warm up, and the peak of the device's memory:
-  /// printed, and put into `results`. Nothing where there are fewer than five steps.
+  /// Median of the steps behind the first three, which warm up, and the peak of the device's
+  /// memory: printed, and put into `results`. Nothing where there are fewer than five steps.
   void summarize(Device device, Json& results) const;
 
  private:

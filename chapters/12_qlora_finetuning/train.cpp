@@ -116,7 +116,8 @@ std::optional<std::string> checkpoint_to_resume(const TrainingOptions& t) {
   return newest;
 }
 
-// Rows of random ids, every position of them supervised: for measuring a shape without a checkpoint.
+// Rows of random ids, every position of them supervised: for measuring a shape without a
+// checkpoint.
 TokenizedDataset random_rows(const LlamaConfig& config, const TrainingOptions& t) {
   const TrainingArguments& a = t.arguments;
   if (a.max_steps <= 0) throw UsageError("--random-model needs --max-steps N");
@@ -180,8 +181,8 @@ void write_adapter_of(const LlamaModel& model, const LoraConfig& lora, const std
 }
 
 TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
-                                   const std::optional<std::string>& resume_from,
-                                   StepSpeed speed, Json* results) {
+                                   const std::optional<std::string>& resume_from, StepSpeed speed,
+                                   Json* results) {
   make_folder(task.output_dir);
   std::signal(SIGINT, note_signal);
   std::signal(SIGTERM, note_signal);
@@ -232,9 +233,8 @@ int run_train(TrainOptions& o, const std::string& command) {
                     rows.pad_id, t.arguments, t.output_dir,        {}};
   if (is_fresh && model.device() == Device::cuda) task.arena_bytes = training_memory(shape).arena;
   Json j = Json::object();
-  const TrainingResult result =
-      train_with_progress(task, t.lora, checkpoint_to_resume(t),
-                          StepSpeed(StepSpeed::floor_of(shape)), &j);
+  const TrainingResult result = train_with_progress(task, t.lora, checkpoint_to_resume(t),
+                                                    StepSpeed(StepSpeed::floor_of(shape)), &j);
   if (result.stopped_by != 0) {
     fmt::print(stderr, "stopped after step {}; to go on: {} --resume-from-checkpoint {}\n",
                result.steps, command, result.last_checkpoint);

@@ -12,14 +12,14 @@ namespace qlora {
 
 /// Options under the names of the Python libraries.
 struct TrainingOptions {
-  TrainingArguments arguments;          ///< settle() completes them
-  LoraConfig lora;                      ///< likewise
-  std::string data;                     ///< JSONL to train on
-  std::string eval_data;                ///< JSONL for evaluations; may be empty
-  std::string output_dir;               ///< empty: a folder in runs/
-  std::int64_t max_length = 1024;       ///< rows are cut to so many tokens
-  bool packing = false;                 ///< examples share rows of max_length tokens
-  std::string resume_from_checkpoint;   ///< a folder, or "true" for the newest
+  TrainingArguments arguments;         ///< settle() completes them
+  LoraConfig lora;                     ///< likewise
+  std::string data;                    ///< JSONL to train on
+  std::string eval_data;               ///< JSONL for evaluations; may be empty
+  std::string output_dir;              ///< empty: a folder in runs/
+  std::int64_t max_length = 1024;      ///< rows are cut to so many tokens
+  bool packing = false;                ///< examples share rows of max_length tokens
+  std::string resume_from_checkpoint;  ///< a folder, or "true" for the newest
 
   std::optional<std::int64_t> memory_limit;  ///< bytes; none: what the device has
 
@@ -31,7 +31,7 @@ struct TrainingOptions {
   std::string packing_strategy = "bfd";
   std::string activations;  ///< empty: keep, or checkpoint with --gradient-checkpointing
   bool gradient_checkpointing = false;
-  std::string max_memory;   ///< empty: no limit
+  std::string max_memory;  ///< empty: no limit
   std::int64_t seed = 42;
   std::optional<double> warmup_ratio;
 };

