@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -52,20 +53,18 @@ void pack_rows(TokenizedDataset& data, std::int64_t max_length) {
              100.0 * static_cast<double>(data.tokens) / static_cast<double>(rows * max_length));
 }
 
-// Rows as tokens; says what was cut, what was left out, and what was packed.
-TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
-                           const TrainOptions& o) {
-  const std::vector<Example> rows = read_dataset(path);
-  TokenizedDataset data = tokenize_dataset(rows, tokenizer, o.training.max_length,
-                                           chat_template_of(o.model.model), path);
-  fmt::print("{}: {} rows, {} tokens; {} cut to {} tokens, {} left out (no label left)\n", path,
-             grouped(data.rows), grouped(data.tokens), grouped(data.cut), o.training.max_length,
-             grouped(data.dropped));
-  if (o.training.packing) pack_rows(data, o.training.max_length);
-  return data;
+// The model's template, where a row needs one.
+ChatTemplate template_for(const std::vector<Example>& rows, const TrainOptions& o) {
+  const bool needed = std::ranges::any_of(
+      rows, [](const Example& row) { return row.kind == Example::Kind::messages; });
+  if (!needed) return {};
+  ChatTemplate chat = chat_template_of(o.model.model);
+  if (!o.date_string.empty()) chat.date_string = o.date_string;
+  return chat;
 }
 
-void check_ids(const TokenizedDataset& data, const LlamaConfig& config, const std::string& path) {
+// What the model has no row of a table for.
+void check_fits(const TokenizedDataset& data, const LlamaConfig& config, const std::string& path) {
   for (const TokenizedExample& e : data.examples) {
     for (std::int32_t id : e.input_ids) {
       if (id >= config.vocab_size) {
@@ -75,13 +74,33 @@ void check_ids(const TokenizedDataset& data, const LlamaConfig& config, const st
       }
     }
   }
+  const std::int64_t positions = positions_in(data.examples);
+  if (positions > config.max_position_embeddings) {
+    throw BadInput(path, "",
+                   fmt::format("a row has {} tokens, the model {} positions: cut rows by "
+                               "--max-length",
+                               positions, config.max_position_embeddings));
+  }
+}
+
+// Rows as tokens; says what was cut, what was left out, and what was packed.
+TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
+                           const LlamaConfig& config, const TrainOptions& o) {
+  const std::vector<Example> rows = read_dataset(path);
+  TokenizedDataset data =
+      tokenize_dataset(rows, tokenizer, o.training.max_length, template_for(rows, o), path);
+  check_fits(data, config, path);
+  fmt::print("{}: {} rows, {} tokens; {} cut to {} tokens, {} left out (no label left)\n", path,
+             grouped(data.rows), grouped(data.tokens), grouped(data.cut), o.training.max_length,
+             grouped(data.dropped));
+  if (o.training.packing) pack_rows(data, o.training.max_length);
+  return data;
 }
 
 // One forward and backward pass over given ids: loss and every gradient, for comparison.
 int dump_gradients(const TrainOptions& o, LlamaModel& model) {
-  const Batch batch = read_ids(o.ids, static_cast<std::int32_t>(model.config.vocab_size));
+  const Batch batch = read_ids_for(model, o.ids);
   if (!batch.labels) throw BadInput(o.ids, "labels", "are missing, a gradient needs them");
-  model.reserve_positions(batch.input_ids.dim(1));
   Arena arena;
   const TrainingPass pass{{true, o.training.arguments.seed, 0},
                           o.training.arguments.gradient_checkpointing,
@@ -165,10 +184,9 @@ int run_train(TrainOptions& o, const std::string& command) {
   if (t.data.empty()) throw UsageError("--data FILE is needed");
   if (t.output_dir.empty()) t.output_dir = default_output_dir();
   const Tokenizer tokenizer = Tokenizer::load(o.model.model);
-  const TokenizedDataset data = tokenized(t.data, tokenizer, o);
-  check_ids(data, model.config, t.data);
+  const TokenizedDataset data = tokenized(t.data, tokenizer, model.config, o);
   TokenizedDataset eval;
-  if (!t.eval_data.empty()) eval = tokenized(t.eval_data, tokenizer, o);
+  if (!t.eval_data.empty()) eval = tokenized(t.eval_data, tokenizer, model.config, o);
   const auto parameters = adapter_parameters(model);
   std::int64_t trainable = 0;
   for (const Parameter& p : parameters) trainable += p.value.numel();

@@ -6,6 +6,7 @@
 
 #include "course/options.h"
 #include "llama/load.h"
+#include "text/batch.h"
 
 namespace qlora {
 
@@ -34,6 +35,10 @@ void add_adapter_option(Options& verb, ModelOptions& o);
 /// for is not what this processor computes in.
 /// @throws UsageError, BadInput, MachineLacks
 LlamaModel load(const ModelOptions& o);
+
+/// The batch of a file of --ids for this model, which then has tables for its positions.
+/// @throws BadInput, also if the batch has more positions than the model
+Batch read_ids_for(LlamaModel& model, const std::string& file);
 
 /// "nf4 with double quantization", "float32", …: what the base's linear layers are held in.
 std::string base_format(const LlamaModel& model);
