@@ -81,18 +81,33 @@ TEST(Llama3Tokenizer, ChatsInTheLayoutOfMeta) {
   }
 }
 
-// The date lines' ids are the reference's for that text; "\n\n" before it is 271.
+// transformers 5.23.0, apply_chat_template(messages, date_string="26 Jul 2024"), with Llama 3.2's
+// own template: docs/interoperability.md.
 TEST(Llama3Tokenizer, ChatsInTheLayoutOfLlama32) {
   SKIP_WITHOUT_ASSETS();
   const ChatTemplate chat{ChatTemplate::Kind::llama3_1, "26 Jul 2024"};
-  const std::vector<Message> messages = {{"user", " This is a test sentence.\n"},
-                                         {"assistant", "Hello world"}};
-  const Ids expected = {128000, 128006, 9125,  128007, 271,  38766, 1303,  33025,  2696,
-                        25,     6790,   220,   2366,   18,   198,   15724, 2696,   25,
-                        220,    1627,   10263, 220,    2366, 19,    271,   128009, 128006,
-                        882,    128007, 271,   2028,   374,  264,   1296,  11914,  13,
-                        128009, 128006, 78191, 128007, 271,  9906,  1917,  128009};
-  EXPECT_EQ(encode_chat(chat, tiktoken(), messages), expected);
+  const Ids head = {128000, 128006, 9125,  128007, 271,  38766, 1303,  33025, 2696,
+                    25,     6790,   220,   2366,   18,   198,   15724, 2696,  25,
+                    220,    1627,   10263, 220,    2366, 19,    271};
+  const struct {
+    std::vector<Message> messages;
+    Ids ids;
+  } rows[] = {
+      {{{"user", " This is a test sentence.\n"}, {"assistant", "Hello world"}},
+       {128009, 128006, 882, 128007, 271, 2028, 374, 264, 1296, 11914, 13, 128009, 128006, 78191,
+        128007, 271, 9906, 1917, 128009}},
+      {{{"system", "\u00A0Be brief.\x1C"}, {"user", "\n\ndon't!\u2003\n"}, {"assistant", "  "}},
+       {3513, 10015, 13, 128009, 128006, 882, 128007, 271, 15357, 956, 0, 128009, 128006, 78191,
+        128007, 271, 128009}},
+      {{{"assistant", "!! 123456"}, {"system", "\u200B日本語"}, {"user", "a\r\n\r\n b"}},
+       {128009, 128006, 78191,  128007, 271, 3001,  220,    4513,   10961,
+        128009, 128006, 9125,   128007, 271, 16067, 102433, 102158, 128009,
+        128006, 882,    128007, 271,    64,  881,   293,    128009}}};
+  for (const auto& row : rows) {
+    Ids expected = head;
+    expected.insert(expected.end(), row.ids.begin(), row.ids.end());
+    EXPECT_EQ(encode_chat(chat, tiktoken(), row.messages), expected);
+  }
 }
 
 TEST(Llama3Tokenizer, AContentEndsNoTurnOfAChat) {
