@@ -17,14 +17,8 @@ namespace qlora {
 void run_logits(const LogitsOptions& o) {
   LlamaModel model = load(o.model);
   const LlamaConfig& c = model.config;
-  const Batch batch = read_ids(o.ids, static_cast<std::int32_t>(c.vocab_size));
+  const Batch batch = read_ids_for(model, o.ids);
   const std::int64_t B = batch.input_ids.dim(0), T = batch.input_ids.dim(1);
-  if (T > c.max_position_embeddings) {
-    throw BadInput(
-        o.ids, "input_ids",
-        fmt::format("rows of {} ids, the model has {} positions", T, c.max_position_embeddings));
-  }
-  model.reserve_positions(T);
   Arena arena = ops::arena_on(model.device());
   std::vector<Tensor> states;
   const Tensor h = hidden_forward(model, batch, arena, o.hidden_states ? &states : nullptr);

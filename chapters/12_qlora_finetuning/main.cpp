@@ -41,6 +41,10 @@ int main(int argc, char** argv) {
   add_model_options(train, t.model);
   add_adapter_option(train, t.model);
   add_training_options(train, t.training);
+  train
+      .add("--date-string", t.date_string,
+           "the day that Llama 3.1's and 3.2's chat template names; default: its own, 26 Jul 2024")
+      .value_name("TEXT");
   train.add("--ids", t.ids, "token ids instead of data, for --dump-gradients").value_name("FILE");
   train.add("--dump-gradients", t.dump_gradients, "write one pass's loss and gradients")
       .value_name("FILE");

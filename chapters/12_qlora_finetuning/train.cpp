@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -16,9 +17,9 @@
 #include "llama/decoder.h"
 #include "llama/memory_plan.h"
 #include "ops/device_memory.h"
+#include "rows.h"
 #include "support/planning.h"
 #include "text/batch.h"
-#include "text/packing.h"
 
 namespace qlora {
 namespace {
@@ -44,47 +45,10 @@ void write_loss_figure(const std::string& path, const Series& steps, const Json&
   write_svg(path, chart);
 }
 
-// Puts the examples into packed rows, and says how well they fit.
-void pack_rows(TokenizedDataset& data, std::int64_t max_length) {
-  if (data.examples.empty()) return;
-  const auto examples = static_cast<std::int64_t>(data.examples.size());
-  data.examples = pack(data.examples, max_length);
-  const auto rows = static_cast<std::int64_t>(data.examples.size());
-  fmt::print("packed: {} examples in {} rows of up to {} tokens, {:.1f} % full\n",
-             grouped(examples), grouped(rows), grouped(max_length),
-             100.0 * static_cast<double>(data.tokens) / static_cast<double>(rows * max_length));
-}
-
-// Rows as tokens; says what was cut, what was left out, and what was packed.
-TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
-                           const TrainOptions& o) {
-  const std::vector<Example> rows = read_dataset(path);
-  TokenizedDataset data = tokenize_dataset(rows, tokenizer, o.training.max_length,
-                                           chat_template_of(o.model.model), path);
-  fmt::print("{}: {} rows, {} tokens; {} cut to {} tokens, {} left out (no label left)\n", path,
-             grouped(data.rows), grouped(data.tokens), grouped(data.cut), o.training.max_length,
-             grouped(data.dropped));
-  if (o.training.packing) pack_rows(data, o.training.max_length);
-  return data;
-}
-
-void check_ids(const TokenizedDataset& data, const LlamaConfig& config, const std::string& path) {
-  for (const TokenizedExample& e : data.examples) {
-    for (std::int32_t id : e.input_ids) {
-      if (id >= config.vocab_size) {
-        throw BadInput(
-            path, "",
-            fmt::format("the tokenizer gives id {}, the model has {}", id, config.vocab_size));
-      }
-    }
-  }
-}
-
 // One forward and backward pass over given ids: loss and every gradient, for comparison.
 int dump_gradients(const TrainOptions& o, LlamaModel& model) {
-  const Batch batch = read_ids(o.ids, static_cast<std::int32_t>(model.config.vocab_size));
+  const Batch batch = read_ids_for(model, o.ids);
   if (!batch.labels) throw BadInput(o.ids, "labels", "are missing, a gradient needs them");
-  model.reserve_positions(batch.input_ids.dim(1));
   Arena arena = ops::arena_on(model.device());
   const TrainingPass pass{{true, o.training.arguments.seed, 0},
                           o.training.arguments.activations,
@@ -114,45 +78,6 @@ std::optional<std::string> checkpoint_to_resume(const TrainingOptions& t) {
   const auto newest = newest_checkpoint(t.output_dir);
   if (!newest) throw BadInput(t.output_dir, "", "holds no checkpoint to resume from");
   return newest;
-}
-
-// Rows of random ids, every position of them supervised: for measuring a shape without a
-// checkpoint.
-TokenizedDataset random_rows(const LlamaConfig& config, const TrainingOptions& t) {
-  const TrainingArguments& a = t.arguments;
-  if (a.max_steps <= 0) throw UsageError("--random-model needs --max-steps N");
-  TokenizedDataset data;
-  data.rows = a.max_steps * a.per_device_train_batch_size * a.gradient_accumulation_steps;
-  const Random random{a.seed, stream_of(0x726f7773)};
-  std::uint64_t draw = 0;
-  for (std::int64_t i = 0; i < data.rows; ++i) {
-    TokenizedExample row;
-    for (std::int64_t j = 0; j < t.max_length; ++j) {
-      const auto vocabulary = static_cast<std::uint32_t>(config.vocab_size);
-      row.input_ids.push_back(static_cast<std::int32_t>(random.below(draw++, vocabulary)));
-    }
-    row.labels = row.input_ids;
-    data.examples.push_back(std::move(row));
-  }
-  data.tokens = data.rows * t.max_length;
-  return data;
-}
-
-// The rows to train on and to evaluate, and what fills short ones up.
-struct Rows {
-  TokenizedDataset train, eval;
-  std::int32_t pad_id = 0;
-};
-
-Rows rows_of(const TrainOptions& o, const LlamaConfig& config) {
-  const TrainingOptions& t = o.training;
-  if (!o.model.random_model.empty() && t.data.empty()) return {random_rows(config, t), {}, 0};
-  if (t.data.empty()) throw UsageError("--data FILE is needed");
-  const Tokenizer tokenizer = Tokenizer::load(o.model.model);
-  Rows rows{tokenized(t.data, tokenizer, o), {}, tokenizer.padding()};
-  check_ids(rows.train, config, t.data);
-  if (!t.eval_data.empty()) rows.eval = tokenized(t.eval_data, tokenizer, o);
-  return rows;
 }
 
 // The shape of the run's longest rows.

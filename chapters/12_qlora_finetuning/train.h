@@ -15,6 +15,7 @@ namespace qlora {
 struct TrainOptions {
   ModelOptions model;          ///< the base, without adapters
   TrainingOptions training;    ///< what `train` shares with other verbs
+  std::string date_string;     ///< for a chat template that names the day; empty: its own
   std::string ids;             ///< a batch as JSON: one pass over it instead of a run
   std::string dump_gradients;  ///< the safetensors file for that pass
   std::string json;            ///< where the result goes

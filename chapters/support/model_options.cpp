@@ -96,6 +96,19 @@ LlamaModel load(const ModelOptions& o) {
   return model;
 }
 
+Batch read_ids_for(LlamaModel& model, const std::string& file) {
+  const LlamaConfig& c = model.config;
+  Batch batch = read_ids(file, static_cast<std::int32_t>(c.vocab_size));
+  const std::int64_t positions = positions_in(batch);
+  if (positions > c.max_position_embeddings) {
+    throw BadInput(file, batch.position_ids ? "position_ids" : "input_ids",
+                   fmt::format("{} positions in a row, the model has {}", positions,
+                               c.max_position_embeddings));
+  }
+  model.reserve_positions(positions);
+  return batch;
+}
+
 std::string base_format(const LlamaModel& model) {
   const Projection& first = model.layers.at(0).qkv.parts.at(0);
   if (first.int8) return "int8";

@@ -6,6 +6,7 @@
 
 #include "course/options.h"
 #include "llama/load.h"
+#include "text/batch.h"
 
 namespace qlora {
 
@@ -40,6 +41,10 @@ LlamaModel load(const ModelOptions& o);
 /// Where that model computes, and in what: on a GPU in bfloat16, or float16 where the card has no
 /// bfloat16, unless told; on the CPU in float32. @throws MachineLacks
 Placement placement_of(const ModelOptions& o);
+
+/// The batch of a file of --ids for this model, which then has tables for its positions.
+/// @throws BadInput, also if the batch has more positions than the model
+Batch read_ids_for(LlamaModel& model, const std::string& file);
 
 /// "nf4 with double quantization", "float32", …: what the base's linear layers are held in.
 std::string base_format(const LlamaModel& model);

@@ -127,6 +127,11 @@ Tensor positions_of(const Batch& batch) {
   return positions;
 }
 
+std::int64_t positions_in(const Batch& batch) {
+  if (!batch.position_ids) return batch.input_ids.dim(1);
+  return std::ranges::max(batch.position_ids.span<std::int32_t>()) + 1;
+}
+
 Tensor segments_of(const Batch& batch) {
   if (!batch.position_ids) {
     // Without padding the mask is all ones: then it need not be looked at.

@@ -26,6 +26,9 @@ struct Batch {
 /// (B·T) I32: position_ids, or else each token's place in its row.
 Tensor positions_of(const Batch& batch);
 
+/// One more than the largest of positions_of(): what tables of positions must cover.
+std::int64_t positions_in(const Batch& batch);
+
 /// (B,T) I32 for ops::attention_forward: which example of its row a token belongs to, from 1 on, 0
 /// padding; empty where every row is one example without padding. A position 0 begins an example.
 Tensor segments_of(const Batch& batch);

@@ -1,6 +1,7 @@
 #include "text/byte_level_bpe.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -11,14 +12,34 @@ namespace {
 
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
-std::uint64_t key(std::int32_t left, std::int32_t right) {
-  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
-         static_cast<std::uint32_t>(right);
-}
-
 }  // namespace
 
-ByteLevelBpe::ByteLevelBpe(BytePairs pairs) : pairs_(std::move(pairs)) {
+MergeTable::MergeTable(std::span<const BytePairs::Merge> merges)
+    : slots_(std::bit_ceil(2 * merges.size() + 2), BytePairs::Merge{-1, -1, -1, -1}),
+      shift_(64 - std::countr_zero(slots_.size())) {
+  for (const BytePairs::Merge& m : merges) {
+    std::size_t slot = slot_of(m.left, m.right);
+    while (slots_[slot].left >= 0) slot = (slot + 1) & (slots_.size() - 1);
+    slots_[slot] = m;
+  }
+}
+
+// Fibonacci hashing: the upper bits of the product depend on all bits of both ids.
+std::size_t MergeTable::slot_of(std::int32_t left, std::int32_t right) const {
+  const auto key = static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
+                   static_cast<std::uint32_t>(right);
+  return static_cast<std::size_t>(key * 0x9E3779B97F4A7C15u >> shift_);
+}
+
+const BytePairs::Merge* MergeTable::find(std::int32_t left, std::int32_t right) const {
+  for (std::size_t slot = slot_of(left, right);; slot = (slot + 1) & (slots_.size() - 1)) {
+    const BytePairs::Merge& m = slots_[slot];
+    if (m.left < 0) return nullptr;
+    if (m.left == left && m.right == right) return &m;
+  }
+}
+
+ByteLevelBpe::ByteLevelBpe(BytePairs pairs) : pairs_(std::move(pairs)), merges_(pairs_.merges) {
   ids_.reserve(pairs_.tokens.size());
   for (std::size_t id = 0; id < pairs_.tokens.size(); ++id) {
     if (pairs_.in_text[id]) ids_.emplace(pairs_.tokens[id], static_cast<std::int32_t>(id));
@@ -28,8 +49,6 @@ ByteLevelBpe::ByteLevelBpe(BytePairs pairs) : pairs_(std::move(pairs)) {
     const auto at = ids_.find(std::string_view(&character, 1));
     of_byte_[byte] = at == ids_.end() ? -1 : at->second;
   }
-  merges_.reserve(pairs_.merges.size());
-  for (const BytePairs::Merge& m : pairs_.merges) merges_.emplace(key(m.left, m.right), m);
   pairs_.merges = {};
 }
 
@@ -52,8 +71,8 @@ void ByteLevelBpe::fill_symbols(std::string_view piece, Workspace& w) const {
 void ByteLevelBpe::enter(std::uint32_t at, Workspace& w) const {
   const std::uint32_t next = w.symbols[at].next;
   if (next == kNone) return;
-  const auto found = merges_.find(key(w.symbols[at].id, w.symbols[next].id));
-  if (found != merges_.end()) w.heap.push_back({found->second.rank, at, found->second});
+  const BytePairs::Merge* merge = merges_.find(w.symbols[at].id, w.symbols[next].id);
+  if (merge != nullptr) w.heap.push_back({merge->rank, at, *merge});
 }
 
 void ByteLevelBpe::encode(std::string_view piece, Workspace& w,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,6 +27,22 @@ struct BytePairs {
   bool ignore_merges = false;       ///< a piece that is a token as a whole is that token
   bool fuse_unk = false;            ///< neighbouring bytes without a token are one unknown token
   std::optional<std::int32_t> unk;  ///< for bytes without a token; none: such bytes are left out
+};
+
+/// The merges by their two ids: a table with open addressing, of which a search reads one or two
+/// cache lines (docs/performance.md).
+class MergeTable {
+ public:
+  /// @param merges  no pair twice
+  explicit MergeTable(std::span<const BytePairs::Merge> merges);
+
+  /// The merge of two neighbours, or nullptr.
+  const BytePairs::Merge* find(std::int32_t left, std::int32_t right) const;
+
+ private:
+  std::size_t slot_of(std::int32_t left, std::int32_t right) const;
+  std::vector<BytePairs::Merge> slots_;  // 2^n, at most half of them full; left -1: empty
+  int shift_ = 0;                        // 64 - n
 };
 
 /// Merges, as the tokenizers library and tiktoken do.
@@ -68,7 +85,7 @@ class ByteLevelBpe {
   BytePairs pairs_;
   std::array<std::int32_t, 256> of_byte_{};  // -1: no token
   std::unordered_map<std::string_view, std::int32_t> ids_;
-  std::unordered_map<std::uint64_t, BytePairs::Merge> merges_;
+  MergeTable merges_;
 };
 
 }  // namespace qlora

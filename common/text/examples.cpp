@@ -16,22 +16,13 @@ bool has_label(const TokenizedExample& example) {
   return false;
 }
 
-std::vector<std::int32_t> encode_messages(const Example& example, const Tokenizer& tokenizer,
-                                          ChatTemplate chat) {
-  if (chat == ChatTemplate::none) {
-    throw BadInput("", "messages",
-                   "conversations need a chat template, and the model's folder has none");
-  }
-  return encode_llama2_chat(tokenizer, example.messages);
-}
-
 }  // namespace
 
 TokenizedExample tokenize_example(const Example& example, const Tokenizer& tokenizer,
-                                  ChatTemplate chat) {
+                                  const ChatTemplate& chat) {
   TokenizedExample row;
   if (example.kind == Example::Kind::messages) {
-    row.input_ids = encode_messages(example, tokenizer, chat);
+    row.input_ids = encode_chat(chat, tokenizer, example.messages);
     row.labels = row.input_ids;
     return row;
   }
@@ -47,8 +38,18 @@ TokenizedExample tokenize_example(const Example& example, const Tokenizer& token
   return row;
 }
 
+std::int64_t positions_in(std::span<const TokenizedExample> examples) {
+  std::int64_t positions = 0;
+  for (const TokenizedExample& e : examples) {
+    const auto tokens = static_cast<std::int64_t>(e.input_ids.size());
+    const bool packed = !e.position_ids.empty();
+    positions = std::max(positions, packed ? std::ranges::max(e.position_ids) + 1 : tokens);
+  }
+  return positions;
+}
+
 TokenizedDataset tokenize_dataset(std::span<const Example> rows, const Tokenizer& tokenizer,
-                                  std::int64_t max_length, ChatTemplate chat,
+                                  std::int64_t max_length, const ChatTemplate& chat,
                                   const std::string& file) {
   require(max_length > 0, "tokenize_dataset", "max_length > 0");
   std::vector<TokenizedExample> all(rows.size());

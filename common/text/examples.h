@@ -35,13 +35,16 @@ struct TokenizedDataset {
 /// labels = ids, but -100 for as many positions as the prompt alone, with its BOS, has tokens
 /// (TRL 1.9, SFTTrainer). A text row and a conversation have every label.
 TokenizedExample tokenize_example(const Example& example, const Tokenizer& tokenizer,
-                                  ChatTemplate chat = ChatTemplate::none);
+                                  const ChatTemplate& chat = {});
 
 /// tokenize_example() of every row, on all threads; cut to max_length, rows without labels left
 /// out.
 /// @throws BadInput naming `file` and the row, where a conversation meets no template
 TokenizedDataset tokenize_dataset(std::span<const Example> rows, const Tokenizer& tokenizer,
-                                  std::int64_t max_length, ChatTemplate chat = ChatTemplate::none,
+                                  std::int64_t max_length, const ChatTemplate& chat = {},
                                   const std::string& file = "");
+
+/// One more than the largest position of any token: what tables of positions must cover.
+std::int64_t positions_in(std::span<const TokenizedExample> examples);
 
 }  // namespace qlora

@@ -1,7 +1,7 @@
 qlora_folder(NAME text LINKS core quantization lora checkpoint
   UNITS added_tokens.cpp batch.cpp byte_alphabet.cpp byte_level_bpe.cpp byte_level_tokenizer.cpp
-    chat.cpp corpus.cpp dataset.cpp examples.cpp packing.cpp pre_tokenizer.cpp price_words.cpp prices.cpp
-    product_text.cpp regex.cpp sentencepiece_model.cpp sentencepiece_tokenizer.cpp
+    chat.cpp chat_layout.cpp corpus.cpp dataset.cpp examples.cpp packing.cpp pre_tokenizer.cpp
+    price_words.cpp prices.cpp product_text.cpp regex.cpp sentencepiece_model.cpp sentencepiece_tokenizer.cpp
     sentencepiece_training.cpp special_ids.cpp tiktoken_model.cpp tokenizer.cpp tokenizer_json.cpp
     utf8.cpp
   LIBRARIES PkgConfig::SENTENCEPIECE PkgConfig::PCRE2)

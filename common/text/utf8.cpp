@@ -1,5 +1,6 @@
 #include "text/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace qlora {
@@ -28,6 +29,13 @@ bool second_fits(std::uint8_t first, std::uint8_t second) {
     default:
       return (second & 0xC0) == 0x80;
   }
+}
+
+// Python's str.isspace(): Unicode's White_Space and the four separators of ASCII.
+bool is_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+         c == 0x205F || c == 0x3000;
 }
 
 // Length of the longest beginning that more bytes could have completed, at least one byte.
@@ -67,6 +75,21 @@ bool is_utf8(std::string_view bytes) {
     bytes.remove_prefix(c.length);
   }
   return true;
+}
+
+std::string_view stripped(std::string_view text) {
+  std::size_t begin = text.size(), end = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Character c = first_character(text.substr(at));
+    const bool whole = c.state == Utf8Character::State::whole;
+    const std::size_t next = at + (whole ? c.length : 1);
+    if (!whole || !is_space(c.code)) {
+      begin = std::min(begin, at);
+      end = next;
+    }
+    at = next;
+  }
+  return end == 0 ? "" : text.substr(begin, end - begin);
 }
 
 std::string take_text(std::string& held, bool to_the_end, Replacement replacement) {

@@ -26,6 +26,10 @@ Utf8Character first_character(std::string_view bytes);
 /// Whether all bytes are UTF-8.
 bool is_utf8(std::string_view bytes);
 
+/// The text without white space at its two ends: Python's str.strip(). Bytes that are not UTF-8 are
+/// no white space.
+std::string_view stripped(std::string_view text);
+
 /// What one U+FFFD stands for: a byte that no character can begin with or go on with, or as many
 /// bytes as are the beginning of a character (Unicode 15, 3.9, U+FFFD Substitution of Maximal
 /// Subparts; Python and Rust do that).

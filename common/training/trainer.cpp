@@ -27,16 +27,6 @@ double rounded(double x) {
 }
 
 // Positions that the rows need tables for: of a packed row, as many as its longest example has.
-std::int64_t positions_in(std::span<const TokenizedExample> rows) {
-  std::int64_t positions = 0;
-  for (const TokenizedExample& row : rows) {
-    const auto tokens = static_cast<std::int64_t>(row.input_ids.size());
-    const bool packed = !row.position_ids.empty();
-    positions = std::max(positions, packed ? std::ranges::max(row.position_ids) + 1 : tokens);
-  }
-  return positions;
-}
-
 std::int64_t tokens_in(std::span<const TokenizedExample> rows) {
   std::int64_t tokens = 0;
   for (const auto& row : rows) tokens += static_cast<std::int64_t>(row.input_ids.size());

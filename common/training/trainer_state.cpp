@@ -151,6 +151,11 @@ void load_checkpoint(const std::string& folder, const TrainingArguments& argumen
   }
   for (const auto& [name, ours_has] :
        {std::pair("train_rows", state.train_rows), std::pair("train_tokens", state.train_tokens)}) {
+    if (resume.find(name) == nullptr) {
+      throw BadInput((inside / "resume.json").string(), name,
+                     "is missing: the checkpoint is of an older version, which did not write down "
+                     "what data it had; train from the beginning");
+    }
     if (resume.at(name).as_integer() != ours_has) {
       resume.at(name).reject(std::to_string(ours_has) +
                              ", as this run has with its data, --max-length and --packing");

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "checkpoint/safetensors.h"
+#include "core/json.h"
 #include "support/golden.h"
 #include "support/matcher.h"
 #include "support/process.h"
@@ -58,6 +59,30 @@ TEST(TrainVerb, APackedRunGoesOnPackedOnly) {
   for (const TensorInfo& t : a.tensors()) {
     EXPECT_TRUE(testing::same_bytes(a.tensor(t.name), b.tensor(t.name))) << t.name;
   }
+}
+
+// A row of packed examples may be longer than the model has positions, if none of them is.
+TEST(TrainVerb, IdsReserveThePositionsThatTheyHave) {
+  const std::filesystem::path folder = scratch() / "short";
+  std::filesystem::copy(QLORA_TINY_LLAMA, folder);
+  Json config = Json::read((folder / "config.json").string());
+  config["max_position_embeddings"] = 4;
+  std::ofstream(folder / "config.json") << config.dump();
+  const std::string ids = (scratch() / "ids.json").string();
+  std::ofstream(ids) << R"({"input_ids": [[1, 2, 3, 4, 5, 6, 7]], "labels": [[1, 2, 3, 4, 5, 6, 7]],
+                           "position_ids": [[0, 1, 2, 3, 0, 1, 2]]})";
+  const auto run = [&](std::vector<std::string> arguments, const char* output) {
+    for (const std::string& word : {std::string("--model"), folder.string(), std::string("--ids"),
+                                    ids, std::string(output), (scratch() / "out").string()}) {
+      arguments.push_back(word);
+    }
+    return testing::run_process(arguments, scratch().string(), 60);
+  };
+  const testing::Ended logits = run({QLORA_BIN "/ch08_llama_decoder", "logits"}, "--output");
+  EXPECT_TRUE(logits.ok()) << logits.output;
+  const testing::Ended gradients =
+      run({QLORA_BIN "/ch12_qlora_finetuning", "train"}, "--dump-gradients");
+  EXPECT_TRUE(gradients.ok()) << gradients.output;
 }
 
 }  // namespace

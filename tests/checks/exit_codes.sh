@@ -26,7 +26,8 @@ expect() {
 
 copy() { rm -rf "$work/$1" && cp -r "$2" "$work/$1"; }
 logits() { expect "$1" "$2" "$bin/ch08_llama_decoder" logits --model "$3" --ids "$4" --output "$work/out"; }
-train() { "$bin/ch12_qlora_finetuning" train --model "$tiny" --data "$work/data.jsonl" --max-steps 1 --output-dir "$work/out" "$@"; }
+train() { tune "$tiny" --data "$work/data.jsonl" "$@"; }
+tune() { "$bin/ch12_qlora_finetuning" train --model "$1" --max-steps 1 --output-dir "$work/out" "${@:2}"; }
 
 echo '{"input_ids": [[1, 2, 3]], "labels": [[1, 2, 3]]}' >"$work/ids.json"
 echo '{"prompt": "one", "completion": " two"}' >"$work/data.jsonl"
@@ -54,8 +55,7 @@ logits 3 'high.json' "$model" "$work/high.json"
 echo '{"input_ids": [[1, 2], [3]]}' >"$work/ragged.json"
 logits 3 'ragged.json' "$model" "$work/ragged.json"
 printf '{"prompt": "a", "completion": "b"}\n{"prompt": "a"\n' >"$work/broken.jsonl"
-expect 3 'broken.jsonl: line 2' "$bin/ch12_qlora_finetuning" train --model "$tiny" \
-  --data "$work/broken.jsonl" --output-dir "$work/out"
+expect 3 'broken.jsonl: line 2' tune "$tiny" --data "$work/broken.jsonl"
 expect 3 'self_attn|mlp' "$bin/ch08_llama_decoder" logits --model "$root/tests/golden/llama/b_fp32" \
   --adapter "$root/tests/golden/variants/rslora" --ids "$work/ids.json" --output "$work/out"
 copy adapter "$root/tests/golden/variants/rslora" && truncate -s 4000 "$work/adapter/adapter_model.safetensors"
@@ -70,6 +70,46 @@ expect 3 'tokenizer.json: model: a Unigram model is not supported' \
 copy ranks "$tiny" && printf 'IQ== 0\nIg==\n' >"$work/ranks/tokenizer.model"
 expect 3 'tokenizer.model: line 2: expected a token in base64' \
   "$bin/ch08_llama_decoder" generate --model "$work/ranks" --prompt hi
+
+copy holes "$tiny" && rm "$work/holes/tokenizer.model"
+cat >"$work/holes/tokenizer.json" <<'END'
+{"model": {"type": "BPE", "vocab": {"a": 0, "b": 2}, "merges": []}, "decoder": {"type": "ByteLevel"},
+ "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}}
+END
+expect 3 'holes/tokenizer.json: model.vocab.b: found 2, expected an id below' \
+  "$bin/ch08_llama_decoder" generate --model "$work/holes" --prompt hi
+copy silent "$tiny" && rm "$work/silent/tokenizer.model"
+expect 3 'silent/tokenizer.model: there is no tokenizer' \
+  "$bin/ch08_llama_decoder" generate --model "$work/silent" --prompt hi
+
+# conversations: a template is looked for where rows need one
+echo '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}' >"$work/chat.jsonl"
+chat() { expect 3 "$1" tune "$2" --data "$work/chat.jsonl"; }
+chat 'chat.jsonl: row 1: .*need a chat template' "$tiny"
+copy chatml "$tiny" && echo '<|im_start|>' >"$work/chatml/chat_template.jinja"
+chat 'chatml/chat_template.jinja: chat_template: not a template that is supported' "$work/chatml"
+copy inst "$tiny" && echo '{"chat_template": "[INST] <<SYS>>"}' >"$work/inst/tokenizer_config.json"
+chat 'chat.jsonl: row 1: .*the role "user", expected assistant' "$work/inst"
+copy headers "$tiny"
+cat >"$work/headers/chat_template.jinja" <<'END'
+{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}
+END
+chat 'chat.jsonl: row 1: .*the tokenizer has no token <.start_header_id.>' "$work/headers"
+echo '{"messages": [{"role": "tool", "content": "a"}]}' >"$work/chat.jsonl"
+chat 'chat.jsonl: line 1: the role "tool"' "$tiny"
+
+# more than the model has
+copy short "$tiny" && sed -i 's/"max_position_embeddings": 512/"max_position_embeddings": 4/' "$work/short/config.json"
+echo '{"prompt": "one two three four five", "completion": " six"}' >"$work/long.jsonl"
+expect 3 'long.jsonl: a row has [0-9]+ tokens, the model 4 positions' tune "$work/short" --data "$work/long.jsonl"
+copy small "$model" && cp "$tiny/tokenizer.model" "$work/small"
+expect 3 'data.jsonl: the tokenizer gives id [0-9]+, the model has 384' tune "$work/small" --data "$work/data.jsonl"
+echo '{"input_ids": [[1, 2, 3, 4, 5]], "labels": [[1, 2, 3, 4, 5]]}' >"$work/five.json"
+logits 3 'five.json: input_ids: 5 positions in a row, the model has 4' "$work/short" "$work/five.json"
+expect 3 'five.json: input_ids: 5 positions in a row, the model has 4' tune "$work/short" \
+  --ids "$work/five.json" --dump-gradients "$work/out"
+echo '{"input_ids": [[1, 2, 3]], "position_ids": [[0, 2, 3]]}' >"$work/skips.json"
+logits 3 'skips.json: position_ids\[0\]\[1\]: 2, expected 0 or one more' "$model" "$work/skips.json"
 
 # a place for results that cannot be: said before the work, not behind it
 blocked="cannot be made a folder"

@@ -10,6 +10,8 @@
 
 namespace {
 
+using Kind = qlora::ChatTemplate::Kind;
+
 template <typename F>
 bool accepted(F&& read) {
   try {
@@ -26,7 +28,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   accepted([&] {
     for (const qlora::Example& row : qlora::parse_dataset(text, "fuzz.jsonl")) {
-      if (row.kind == qlora::Example::Kind::messages) qlora::render_llama2_chat(row.messages);
+      if (row.kind != qlora::Example::Kind::messages) continue;
+      qlora::render_chat({Kind::llama3_1, "26 Jul 2024"}, row.messages);
+      qlora::render_chat({Kind::llama2}, row.messages);  // refuses some conversations
     }
   });
   accepted([&] { qlora::parse_ids(text, 2048, "fuzz.json"); });

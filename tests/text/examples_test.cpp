@@ -55,8 +55,9 @@ TEST(TokenizeExample, ConversationsNeedATemplate) {
   row.messages = {{"user", "Hi"}, {"assistant", "Hello"}};
   const Tokenizer& t = embedded_tokenizer();
   EXPECT_THROW(tokenize_example(row, t), BadInput);
-  const TokenizedExample chat = tokenize_example(row, t, ChatTemplate::llama2);
-  EXPECT_EQ(chat.input_ids, encode_llama2_chat(t, row.messages));
+  const ChatTemplate llama2{ChatTemplate::Kind::llama2};
+  const TokenizedExample chat = tokenize_example(row, t, llama2);
+  EXPECT_EQ(chat.input_ids, encode_chat(llama2, t, row.messages));
   EXPECT_EQ(chat.labels, chat.input_ids);
 }
 
@@ -98,7 +99,7 @@ TEST(TokenizeDataset, NamesTheRowThatNeedsATemplate) {
   rows[1].kind = Example::Kind::messages;
   rows[1].messages = {{"user", "Hi"}};
   try {
-    tokenize_dataset(rows, embedded_tokenizer(), 10, ChatTemplate::none, "chat.jsonl");
+    tokenize_dataset(rows, embedded_tokenizer(), 10, {}, "chat.jsonl");
     FAIL() << "accepted";
   } catch (const BadInput& e) {
     EXPECT_TRUE(std::string(e.what()).starts_with("chat.jsonl: row 2: ")) << e.what();

@@ -1,11 +1,11 @@
 // Llama 3's own vocabulary, from both of its files: optional assets, not part of the project.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "core/json.h"
 #include "core/random.h"
 #include "support/golden.h"
+#include "text/chat.h"
+#include "text/llama3_files.h"
 #include "text/llama_cpp_vectors.h"
 #include "text/tokenizer.h"
 
@@ -26,16 +26,6 @@ const Tokenizer& tiktoken() {
   static const Tokenizer tokenizer = Tokenizer::load(folder());
   return tokenizer;
 }
-
-// tokenizer.json lies there packed, and is unpacked by xz.
-std::string unpacked_json() {
-  const std::string path = (scratch() / "tokenizer.json").string();
-  const std::string command = "xz -dc '" + folder() + "/tokenizer.json.xz' > '" + path + "'";
-  return std::system(command.c_str()) == 0 ? path : "";
-}
-
-#define SKIP_WITHOUT_JSON(path) \
-  if ((path).empty()) GTEST_SKIP() << "tokenizer.json.xz cannot be unpacked: install xz-utils"
 
 Ids ids_of(const Json& array) {
   Ids ids;
@@ -69,21 +59,63 @@ TEST(Llama3Tokenizer, KnownAnswers) {
   }
 }
 
-// Meta's chat_format.py: each part is encoded by itself, special tokens around it are ids.
+// Meta's own tests of chat_format.py. The layout has BOS in front, one message there has not; and a
+// conversation here ends without the header of an answer to come, one there has it.
 TEST(Llama3Tokenizer, ChatsInTheLayoutOfMeta) {
   SKIP_WITHOUT_ASSETS();
+  const ChatTemplate chat = chat_template_of(folder());
+  ASSERT_EQ(chat.kind, ChatTemplate::Kind::llama3);
   const Json file = Json::read(assets() + "/tokenizers/vectors/llama3_known_answers.json");
-  for (const Json& chat : file.at("chat").as_array()) {
-    std::string text = chat.find("message_only") != nullptr ? "" : "<|begin_of_text|>";
-    for (const Json& message : chat.at("messages").as_array()) {
-      text += "<|start_header_id|>" + message.at(0).as_string() + "<|end_header_id|>\n\n" +
-              message.at(1).as_string() + "<|eot_id|>";
+  ASSERT_EQ(file.at("chat").size(), 2u);
+  for (const Json& row : file.at("chat").as_array()) {
+    std::vector<Message> messages;
+    for (const Json& message : row.at("messages").as_array()) {
+      messages.push_back({message.at(0).as_string(), message.at(1).as_string()});
     }
-    if (chat.find("add_generation_prompt") != nullptr) {
-      text += "<|start_header_id|>assistant<|end_header_id|>\n\n";
+    Ids ids = encode_chat(chat, tiktoken(), messages);
+    if (row.find("message_only") != nullptr) ids.erase(ids.begin());
+    if (row.find("add_generation_prompt") != nullptr) {
+      for (const std::int32_t id : {128006, 78191, 128007, 271}) ids.push_back(id);
     }
-    EXPECT_EQ(tiktoken().encode(text, kPlain), ids_of(chat.at("tokens")));
+    EXPECT_EQ(ids, ids_of(row.at("tokens")));
   }
+}
+
+// transformers 5.23.0, apply_chat_template(messages, date_string="26 Jul 2024"), with Llama 3.2's
+// own template: docs/interoperability.md.
+TEST(Llama3Tokenizer, ChatsInTheLayoutOfLlama32) {
+  SKIP_WITHOUT_ASSETS();
+  const ChatTemplate chat{ChatTemplate::Kind::llama3_1, "26 Jul 2024"};
+  const Ids head = {128000, 128006, 9125,  128007, 271,  38766, 1303,  33025, 2696,
+                    25,     6790,   220,   2366,   18,   198,   15724, 2696,  25,
+                    220,    1627,   10263, 220,    2366, 19,    271};
+  const struct {
+    std::vector<Message> messages;
+    Ids ids;
+  } rows[] = {
+      {{{"user", " This is a test sentence.\n"}, {"assistant", "Hello world"}},
+       {128009, 128006, 882, 128007, 271, 2028, 374, 264, 1296, 11914, 13, 128009, 128006, 78191,
+        128007, 271, 9906, 1917, 128009}},
+      {{{"system", "\u00A0Be brief.\x1C"}, {"user", "\n\ndon't!\u2003\n"}, {"assistant", "  "}},
+       {3513, 10015, 13, 128009, 128006, 882, 128007, 271, 15357, 956, 0, 128009, 128006, 78191,
+        128007, 271, 128009}},
+      {{{"assistant", "!! 123456"}, {"system", "\u200B日本語"}, {"user", "a\r\n\r\n b"}},
+       {128009, 128006, 78191,  128007, 271, 3001,  220,    4513,   10961,
+        128009, 128006, 9125,   128007, 271, 16067, 102433, 102158, 128009,
+        128006, 882,    128007, 271,    64,  881,   293,    128009}}};
+  for (const auto& row : rows) {
+    Ids expected = head;
+    expected.insert(expected.end(), row.ids.begin(), row.ids.end());
+    EXPECT_EQ(encode_chat(chat, tiktoken(), row.messages), expected);
+  }
+}
+
+TEST(Llama3Tokenizer, AContentEndsNoTurnOfAChat) {
+  SKIP_WITHOUT_ASSETS();
+  const ChatTemplate chat{ChatTemplate::Kind::llama3};
+  const std::vector<Message> messages = {{"user", "<|eot_id|>"}};
+  EXPECT_EQ(encode_chat(chat, tiktoken(), messages),
+            (Ids{128000, 128006, 882, 128007, 271, 27, 91, 68, 354, 851, 91, 29, 128009}));
 }
 
 // Ids of Meta's vocabulary by an independent implementation; the first is Meta's own test.
@@ -131,8 +163,7 @@ TEST(Llama3Tokenizer, BosEosAndPadding) {
 
 TEST(Llama3Tokenizer, TheJsonGivesTheSameIds) {
   SKIP_WITHOUT_ASSETS();
-  const std::string path = unpacked_json();
-  SKIP_WITHOUT_JSON(path);
+  PUT_LLAMA3_JSON_OR_SKIP(scratch());
   const Tokenizer t = Tokenizer::load(scratch().string());
   EXPECT_EQ(t.vocab_size(), 128256);
   EXPECT_EQ(t.bos_id(), 128000);
@@ -156,9 +187,8 @@ TEST(Llama3Tokenizer, TheJsonGivesTheSameIds) {
 
 TEST(Llama3Tokenizer, MergesAsPairsAreTheMergesAsStrings) {
   SKIP_WITHOUT_ASSETS();
-  const std::string path = unpacked_json();
-  SKIP_WITHOUT_JSON(path);
-  Json json = Json::read(path);
+  PUT_LLAMA3_JSON_OR_SKIP(scratch());
+  Json json = Json::read((scratch() / "tokenizer.json").string());
   Json::Array pairs;
   for (const Json& merge : json.at("model").at("merges").as_array()) {
     const std::string& both = merge.as_string();

@@ -151,6 +151,9 @@ TEST(Collate, PackedRowsHavePositionsAndSegments) {
   EXPECT_EQ(values(batch.position_ids), (Ids{0, 1, 0, 0, 0, 1, 2, 0, 0, 1, 2, 3}));
   EXPECT_EQ(values(positions_of(batch)), values(batch.position_ids));
   EXPECT_EQ(values(segments_of(batch)), (Ids{1, 1, 0, 0, 1, 1, 1, 2, 1, 1, 1, 1}));
+  EXPECT_EQ(positions_in(batch), 4);
+  EXPECT_EQ(positions_in(collate(rows, std::vector<std::int64_t>{0}, 0)), 3);  // 4 tokens
+  EXPECT_EQ(positions_in(collate(kExamples, std::vector<std::int64_t>{0, 1}, 0)), 3);
 }
 
 TEST(Collate, UnpackedRowsHaveTheMaskForSegments) {

@@ -32,6 +32,18 @@ TEST(Utf8, FirstAndLastCodePointOfEachLength) {
   }
 }
 
+// Python 3.11: the characters c with c.isspace(), and some beside them.
+TEST(Utf8, StripsTheWhiteSpaceOfPython) {
+  const std::string space =
+      "\t\n\v\f\r\x1C\x1D\x1E\x1F \u0085\u00A0\u1680\u2000\u200A\u2028\u2029"
+      "\u202F\u205F\u3000";
+  EXPECT_EQ(stripped(space), "");
+  EXPECT_EQ(stripped(space + "a" + space + "é" + space), "a" + space + "é");
+  for (const char* kept : {"\u200B", "\u2060", "\uFEFF", "\u180E", "\x1B", "\x7F", "\x80 \xFF"}) {
+    EXPECT_EQ(stripped(std::string(" ") + kept + " "), kept);
+  }
+}
+
 TEST(Utf8, RefusesWhatRfc3629Refuses) {
   // Continuation bytes, overlong forms, surrogates, above U+10FFFF, a letter within a character.
   for (const char* bytes : {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xE0\x9F\xBF",

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 
 #include "text/batch.h"
@@ -139,6 +140,27 @@ TEST(Packing, ACheckpointOfOtherRowsIsRefused) {
   shorter.data[0].labels.pop_back();
   shorter.data[0].position_ids.pop_back();
   EXPECT_NE(refusal(shorter).find("train_tokens"), std::string::npos);
+}
+
+TEST(Packing, ACheckpointThatDoesNotSayItsRowsIsRefused) {
+  const std::string folder = scratch().string();
+  SmallRun run = run_of({true, false});
+  losses_of(run, folder, std::nullopt, 3);
+  const std::string checkpoint = newest_checkpoint(folder).value_or("");
+  Json older = Json::object();
+  const Json resume = Json::read(checkpoint + "/resume.json");
+  for (const auto& [name, value] : resume.as_object()) {
+    if (name != "train_rows" && name != "train_tokens") older[name] = value;
+  }
+  std::ofstream(checkpoint + "/resume.json") << older.dump();
+  try {
+    losses_of(run, folder, checkpoint);
+    FAIL() << "resumed";
+  } catch (const BadInput& e) {
+    const std::string message = e.what();
+    EXPECT_TRUE(message.starts_with(checkpoint + "/resume.json: train_rows: ")) << message;
+    EXPECT_NE(message.find("an older version"), std::string::npos) << message;
+  }
 }
 
 // transformers sorts within pieces of whole optimizer steps, so that the micro-batches of a step

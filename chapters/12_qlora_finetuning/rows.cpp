@@ -1,0 +1,102 @@
+#include "rows.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "course/text.h"
+#include "text/chat.h"
+#include "text/packing.h"
+
+namespace qlora {
+namespace {
+
+// Puts the examples into packed rows, and says how well they fit.
+void pack_rows(TokenizedDataset& data, std::int64_t max_length) {
+  if (data.examples.empty()) return;
+  const auto examples = static_cast<std::int64_t>(data.examples.size());
+  data.examples = pack(data.examples, max_length);
+  const auto rows = static_cast<std::int64_t>(data.examples.size());
+  fmt::print("packed: {} examples in {} rows of up to {} tokens, {:.1f} % full\n",
+             grouped(examples), grouped(rows), grouped(max_length),
+             100.0 * static_cast<double>(data.tokens) / static_cast<double>(rows * max_length));
+}
+
+// The model's template, where a row needs one.
+ChatTemplate template_for(const std::vector<Example>& rows, const TrainOptions& o) {
+  const bool needed = std::ranges::any_of(
+      rows, [](const Example& row) { return row.kind == Example::Kind::messages; });
+  if (!needed) return {};
+  ChatTemplate chat = chat_template_of(o.model.model);
+  if (!o.date_string.empty()) chat.date_string = o.date_string;
+  return chat;
+}
+
+// What the model has no row of a table for.
+void check_fits(const TokenizedDataset& data, const LlamaConfig& config, const std::string& path) {
+  for (const TokenizedExample& e : data.examples) {
+    for (std::int32_t id : e.input_ids) {
+      if (id >= config.vocab_size) {
+        throw BadInput(
+            path, "",
+            fmt::format("the tokenizer gives id {}, the model has {}", id, config.vocab_size));
+      }
+    }
+  }
+  const std::int64_t positions = positions_in(data.examples);
+  if (positions > config.max_position_embeddings) {
+    throw BadInput(path, "",
+                   fmt::format("a row has {} tokens, the model {} positions: cut rows by "
+                               "--max-length",
+                               positions, config.max_position_embeddings));
+  }
+}
+
+// Rows as tokens; says what was cut, what was left out, and what was packed.
+TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
+                           const LlamaConfig& config, const TrainOptions& o) {
+  const std::vector<Example> rows = read_dataset(path);
+  TokenizedDataset data =
+      tokenize_dataset(rows, tokenizer, o.training.max_length, template_for(rows, o), path);
+  check_fits(data, config, path);
+  fmt::print("{}: {} rows, {} tokens; {} cut to {} tokens, {} left out (no label left)\n", path,
+             grouped(data.rows), grouped(data.tokens), grouped(data.cut), o.training.max_length,
+             grouped(data.dropped));
+  if (o.training.packing) pack_rows(data, o.training.max_length);
+  return data;
+}
+
+// Rows of random ids, every position of them supervised: for measuring a shape without a
+// checkpoint.
+TokenizedDataset random_rows(const LlamaConfig& config, const TrainingOptions& t) {
+  const TrainingArguments& a = t.arguments;
+  if (a.max_steps <= 0) throw UsageError("--random-model needs --max-steps N");
+  TokenizedDataset data;
+  data.rows = a.max_steps * a.per_device_train_batch_size * a.gradient_accumulation_steps;
+  const Random random{a.seed, stream_of(0x726f7773)};
+  std::uint64_t draw = 0;
+  for (std::int64_t i = 0; i < data.rows; ++i) {
+    TokenizedExample row;
+    for (std::int64_t j = 0; j < t.max_length; ++j) {
+      const auto vocabulary = static_cast<std::uint32_t>(config.vocab_size);
+      row.input_ids.push_back(static_cast<std::int32_t>(random.below(draw++, vocabulary)));
+    }
+    row.labels = row.input_ids;
+    data.examples.push_back(std::move(row));
+  }
+  data.tokens = data.rows * t.max_length;
+  return data;
+}
+
+}  // namespace
+
+Rows rows_of(const TrainOptions& o, const LlamaConfig& config) {
+  const TrainingOptions& t = o.training;
+  if (!o.model.random_model.empty() && t.data.empty()) return {random_rows(config, t), {}, 0};
+  if (t.data.empty()) throw UsageError("--data FILE is needed");
+  const Tokenizer tokenizer = Tokenizer::load(o.model.model);
+  Rows rows{tokenized(t.data, tokenizer, config, o), {}, tokenizer.padding()};
+  if (!t.eval_data.empty()) rows.eval = tokenized(t.eval_data, tokenizer, config, o);
+  return rows;
+}
+
+}  // namespace qlora
