@@ -63,7 +63,7 @@ Tensor decode_step(const LlamaModel& model, std::span<const std::int32_t> ids, K
     ops::rope_forward(qkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim, positions,
                       model.rope_cos, model.rope_sin);
     append(c, qkv, cache.length, cache.keys[l], cache.values[l]);
-    ops::attention_cached(shape, qkv, cache.keys[l], cache.values[l], arena, attention);
+    ops::attention_cached(shape, qkv, cache.keys[l], cache.values[l], Tensor(), arena, attention);
     ops::linear_forward(w.o, attention, x, {}, arena, x_middle, nullptr);
     ops::rms_norm_forward(x_middle, w.post_attention_layernorm, c.rms_norm_eps, h, rstd);
     ops::linear_forward(w.gate_up, h, Tensor(), {}, arena, gate_up, nullptr);
