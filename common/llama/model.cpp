@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "ops/device_memory.h"
+
 namespace qlora {
 namespace {
 
@@ -115,15 +117,17 @@ void LlamaModel::reserve_positions(std::int64_t n) {
   if (rope_cos && rope_cos.dim(0) >= n) return;
   const std::vector<float> frequencies = inverse_frequencies(config);
   const auto half = static_cast<std::int64_t>(frequencies.size());
-  rope_cos = Tensor::empty(DType::f32, {n, half});
-  rope_sin = Tensor::empty(DType::f32, {n, half});
+  const Tensor cos = Tensor::empty(DType::f32, {n, half});
+  const Tensor sin = Tensor::empty(DType::f32, {n, half});
   for (std::int64_t position = 0; position < n; ++position) {
     for (std::int64_t i = 0; i < half; ++i) {
       const float angle = static_cast<float>(position) * frequencies[static_cast<std::size_t>(i)];
-      rope_cos.data<float>()[position * half + i] = std::cos(angle);
-      rope_sin.data<float>()[position * half + i] = std::sin(angle);
+      cos.data<float>()[position * half + i] = std::cos(angle);
+      sin.data<float>()[position * half + i] = std::sin(angle);
     }
   }
+  rope_cos = ops::on(embed_tokens.device(), cos);
+  rope_sin = ops::on(embed_tokens.device(), sin);
 }
 
 void LlamaModel::for_each_projection(const std::function<void(LinearGroup&, Projection&)>& f) {

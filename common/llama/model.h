@@ -35,13 +35,13 @@ struct LlamaModel {
   /// frozen.
   Tensor grad_embed_tokens, grad_norm, grad_lm_head;
 
-  /// (positions, D/2) F32, for as many positions as were reserved.
+  /// (positions, D/2) F32, for as many positions as were reserved; on the model's device.
   Tensor rope_cos, rope_sin;
 
   /// The dtype of activations: that of the dense weights.
   DType arithmetic() const { return embed_tokens.dtype(); }
 
-  /// Makes the rotary tables cover positions 0 … n-1.
+  /// Makes the rotary tables cover positions 0 … n-1, on the device of the embedding.
   /// @throws std::invalid_argument above max_position_embeddings
   void reserve_positions(std::int64_t n);
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ops/cuda/elementwise.h"
+#include "ops/cuda/few_rows.h"
 #include "ops/cuda/head.h"
 #include "ops/cuda/numeric.cuh"
 #include "ops/cuda/product.h"
@@ -75,6 +76,7 @@ Tensor uploaded(const std::vector<std::int32_t>& values, Arena& arena) {
 }  // namespace
 
 void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
+  if (few_rows_serves(head, x)) return few_rows_head(x, head, logits);
   product(kNo, Matrix(x), kYes, Matrix(head), 1.0f, 0.0f, Matrix(logits), Matrix(logits));
 }
 
