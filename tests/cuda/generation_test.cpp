@@ -132,7 +132,8 @@ const std::vector<Ids> kPrompts{{5}, {1, 200, 17, 33, 8, 90, 41, 2, 2, 150, 7}};
 // here, agree to 1e-3 by far. The CPU's choices are clearer than that.
 TEST(CudaGeneration, GreedyTokensAreTheCpus) {
   SKIP_WITHOUT_GPU();
-  for (const std::int64_t head_dim : {24, 32}) {  // keys in one piece, and split
+  for (const std::int64_t head_dim :
+       {24, 32}) {  // the kernel for any head, and that for few queries
     for (const bool with_adapters : {false, true}) {
       LlamaModel host = model_of(head_dim, with_adapters);
       LlamaModel device = on_gpu(host, DType::f32);
@@ -180,7 +181,8 @@ TEST(CudaGeneration, DrawsAreTheCpus) {
   EXPECT_EQ(tokens(device, kPrompts[1], sampling, kNew), expected);
 }
 
-// In 16 bits there is no twin, but three runs agree, with and without the recording.
+// In 16 bits there is no twin, but runs agree, with and without the recording: so few keys are not
+// split, however many there is room for.
 TEST(CudaGeneration, SixteenBitsGiveTheSameTokensEveryTime) {
   SKIP_WITHOUT_GPU();
   for (const DType dtype : {DType::bf16, DType::f16}) {
