@@ -5,6 +5,7 @@
 
 #include "ops/cuda/attention.cuh"
 #include "ops/cuda/mma.cuh"
+#include "ops/cuda/overlap.cuh"
 
 namespace qlora::cuda {
 namespace {
@@ -159,6 +160,7 @@ __global__ void __launch_bounds__(kThreads)
 template <int D, typename Element>
 __global__ void __launch_bounds__(kMergeThreads)
     merge(AttentionShape shape, Heads<Element> out, Split split) {
+  let_next_begin();
   __shared__ float sums[kMergeWarps][D], totals[kMergeWarps];
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const float* parts = split.parts + (std::int64_t{blockIdx.y} * gridDim.x + blockIdx.x) *

@@ -7,6 +7,7 @@
 #include <climits>
 
 #include "ops/cuda/few_rows.h"
+#include "ops/cuda/overlap.cuh"
 #include "ops/cuda/quantization.cuh"
 #include "ops/cuda/wide.cuh"
 #include "quantization/fp4.h"
@@ -271,6 +272,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     }
   }
   prefetch_adapters(work, begin, end);
+  wait_for_previous();  // x, the residual and u are read and written from here on
   make_low_ranks<M>(work, in);
   __syncthreads();
 
@@ -438,10 +440,9 @@ void few_rows_forward(const LinearGroup& group, const Tensor& x, const Tensor& r
                 work.tiles_a_block = std::min((work.tiles + blocks - 1) / blocks, most);
                 const unsigned grid = blocks_for(work.tiles, work.tiles_a_block);
                 work.low_blocks = std::min(blocks, static_cast<int>(grid));
-                forward<M, T><<<grid, kThreads, 0, stream()>>>(work, in);
+                launch_early(op, forward<M, T>, grid, kThreads, work, in);
               });
   });
-  check_launch(op);
 }
 
 }  // namespace qlora::cuda
