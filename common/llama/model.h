@@ -35,7 +35,7 @@ struct LlamaModel {
   /// frozen.
   Tensor grad_embed_tokens, grad_norm, grad_lm_head;
 
-  /// (positions, D/2) F32, for as many positions as were reserved.
+  /// (positions, D/2) F32, for as many positions as were reserved; on the model's device.
   Tensor rope_cos, rope_sin;
 
   /// The dtype of activations: that of the dense weights.
@@ -43,7 +43,7 @@ struct LlamaModel {
   /// Where all of it lies.
   Device device() const { return embed_tokens.device(); }
 
-  /// Makes the rotary tables cover positions 0 … n-1.
+  /// Makes the rotary tables cover positions 0 … n-1, on the device of the embedding.
   /// @throws std::invalid_argument above max_position_embeddings
   void reserve_positions(std::int64_t n);
 

@@ -166,20 +166,24 @@ void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor
 }
 
 void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& keys,
-                      const Tensor& values, Arena& arena, const Tensor& out,
-                      [[maybe_unused]] AttentionKernel kernel) {
+                      const Tensor& values, const Tensor& positions, Arena& arena,
+                      const Tensor& out, [[maybe_unused]] AttentionKernel kernel) {
   constexpr const char* op = "attention_cached";
   check(s, qkv, op);
   require(keys.dim(0) == s.B && keys.dim(1) >= s.S && keys.dim(2) == s.K * s.D, op,
           "a cache of (B, capacity, K·D)");
   require(keys.shape() == values.shape() && keys.dtype() == qkv.dtype() && s.S >= s.T, op,
           "keys and values alike, in the dtype of qkv, the new ones among them");
-  QLORA_ON_GPU(qkv, attention_cached(s, qkv, keys, values, arena, out, kernel));
+  require(!positions || positions.numel() == s.B * s.T, op, "positions of (B·T)");
+  QLORA_ON_GPU(qkv, attention_cached(s, qkv, keys, values, positions, arena, out, kernel));
+  AttentionShape in_use = s;
+  if (positions) in_use.S = positions.data<std::int32_t>()[s.T - 1] + 1;
+  require(in_use.S >= s.T && in_use.S <= s.S, op, "positions behind each other, in the cache");
   on_device(qkv, op, [&]<typename T>(T) {
     const ArenaScope scope(arena);
     const std::int64_t row = s.K * s.D, batch = keys.dim(1) * row;
     T* lse = arena.values<T>({s.B, s.H, s.T});
-    cpu::attention_forward<T>(s, Stacked<T, const T>(s, qkv).q, {keys.data<T>(), row, batch},
+    cpu::attention_forward<T>(in_use, Stacked<T, const T>(s, qkv).q, {keys.data<T>(), row, batch},
                               {values.data<T>(), row, batch}, nullptr, out.data<T>(), lse);
   });
 }

@@ -76,11 +76,18 @@ void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Te
                         const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
                         const Tensor& dqkv, AttentionKernel kernel = AttentionKernel::fastest);
 
-/// The same forward for generation: queries of qkv (B·T, (H+2K)·D) over cached keys and values
-/// (B, capacity, K·D), of which the first shape.S rows are in use (the new ones among them).
+/// Generation: the k and v columns of row i of qkv (B·T, (H+2K)·D) become row positions[i] of keys
+/// and values (B, capacity, K·D); positions (B·T) I32, below the capacity.
+void append_to_cache(const AttentionShape& shape, const Tensor& qkv, const Tensor& positions,
+                     const Tensor& keys, const Tensor& values);
+
+/// Attention of the queries of qkv (B·T, (H+2K)·D) over cached keys and values (B, capacity, K·D),
+/// of which the first shape.S rows are in use, the new ones among them. Where positions (B·T) I32
+/// are given, positions[T−1] + 1 rows are in use (in every row of the batch), and shape.S is the
+/// most that it may be: on a GPU nobody waits for the number.
 void attention_cached(const AttentionShape& shape, const Tensor& qkv, const Tensor& keys,
-                      const Tensor& values, Arena& arena, const Tensor& out,
-                      AttentionKernel kernel = AttentionKernel::fastest);
+                      const Tensor& values, const Tensor& positions, Arena& arena,
+                      const Tensor& out, AttentionKernel kernel = AttentionKernel::fastest);
 
 /// y (rows, F + room) = silu(gate) ⊙ up of gate_up (rows, 2F), gate then up; silu(z) = z / (1 +
 /// e^−z). Shazeer 2020; transformers: LlamaMLP.
@@ -104,6 +111,13 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
 
 /// Logits (rows,V) = x (rows,C) · head (V,C)ᵀ.
 void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits);
+
+/// ids (rows) I32: the column of the largest of each row's logits (rows,V), of equal ones the
+/// first; a NaN is larger than nothing.
+void argmax(const Tensor& logits, const Tensor& ids);
+
+/// counts (n) I32 += 1.
+void increment(const Tensor& counts);
 
 /// The positions that a loss looks at, and the tokens that they are to predict.
 struct Supervised {

@@ -159,6 +159,63 @@ TEST(CudaAttention, AnyHeadSize) {
   }
 }
 
+// (B·T) I32: the queries are the last tokens of each row.
+Tensor last_positions(const AttentionShape& s) {
+  const Tensor positions = Tensor::empty(DType::i32, {s.B * s.T});
+  for (std::int64_t i = 0; i < s.B * s.T; ++i) {
+    positions.data<std::int32_t>()[i] = static_cast<std::int32_t>(s.S - s.T + i % s.T);
+  }
+  return positions;
+}
+
+// A cache that is mostly empty: most of the splits have no keys.
+TEST(CudaAttention, CachedWithRoomForManyMoreKeys) {
+  SKIP_WITHOUT_GPU();
+  Arena host_arena, arena = ops::arena_on(Device::cuda);
+  for (const std::int64_t D : {std::int64_t{64}, std::int64_t{80}}) {
+    for (const std::int64_t S : {1, 2, 7, 100}) {
+      const AttentionShape s{1, 1, 4000, 6, 2, D};
+      const AttentionShape used{1, 1, S, 6, 2, D};
+      const Tensor qkv = random_tensor(DType::f32, {1, 10 * D}, 1);
+      const Tensor keys = random_tensor(DType::f32, {1, s.S, 2 * D}, 2);
+      const Tensor values = random_tensor(DType::f32, {1, s.S, 2 * D}, 3);
+      const Tensor out = Tensor::empty(DType::f32, {1, 6 * D}), same = out.clone();
+      const Tensor positions = last_positions(used);
+      ops::attention_cached(used, qkv, keys, values, Tensor(), host_arena, out);
+      ops::attention_cached(s, qkv, keys, values, positions, host_arena, same);
+      EXPECT_EQ(std::memcmp(out.raw(), same.raw(), out.nbytes()), 0);
+      const Tensor ours = poisoned(DType::f32, out.shape());
+      ops::attention_cached(s, to_gpu(qkv), to_gpu(keys), to_gpu(values), to_gpu(positions), arena,
+                            ours);
+      // a mean of values, which are below 6
+      const double e =
+          error_of_probabilities(used, largest_norm(qkv, 0, 6 * D, D),
+                                 largest_norm(keys.reshape({s.S, 2 * D}), 0, 2 * D, D));
+      EXPECT_TRUE(within(ours, out, filled(out.shape(), 6 * (e + 0x1p-22)))) << D << " " << S;
+    }
+  }
+}
+
+TEST(CudaAttention, AppendedRowsAreTheirTwins) {
+  SKIP_WITHOUT_GPU();
+  for (const DType dtype : kDeviceTypes) {
+    for (const auto& [B, T, S, H, K, D] : std::vector<AttentionShape>{
+             {1, 1, 5, 3, 1, 32}, {2, 3, 9, 4, 2, 20}, {1, 2, 2, 3, 1, 7}}) {
+      const AttentionShape s{B, T, S, H, K, D};
+      const Tensor qkv = random_tensor(dtype, {B * T, (H + 2 * K) * D}, 1);
+      const Tensor keys = random_tensor(dtype, {B, S, K * D}, 2);
+      const Tensor values = random_tensor(dtype, {B, S, K * D}, 3);
+      const Tensor our_keys = ops::on(Device::cuda, keys), our_values = to_gpu(values);
+      const Tensor positions = last_positions({B, T, S - (T == 1 ? 2 : 0), H, K, D});
+      ops::append_to_cache(s, to_gpu(qkv), to_gpu(positions), our_keys, our_values);
+      const Tensor host_keys = widened(keys), host_values = widened(values);
+      ops::append_to_cache(s, widened(qkv), positions, host_keys, host_values);
+      EXPECT_TRUE(near_twin(our_keys, host_keys, 0, 0)) << python_name(dtype) << " D " << D;
+      EXPECT_TRUE(near_twin(our_values, host_values, 0, 0)) << python_name(dtype) << " D " << D;
+    }
+  }
+}
+
 // Generation: few queries over many keys, and a prompt at once. The cache has room to spare, which
 // is poisoned.
 TEST(CudaAttention, CachedIsItsTwin) {
@@ -190,10 +247,11 @@ TEST(CudaAttention, CachedIsItsTwin) {
         }
       }
       const Tensor out = Tensor::empty(DType::f32, {B * T, HD}), sums = out.clone();
-      ops::attention_cached(s, widened(qkv), widened(keys), widened(values), host_arena, out);
+      ops::attention_cached(s, widened(qkv), widened(keys), widened(values), Tensor(), host_arena,
+                            out);
       const Tensor absolute = widened(values);
       make_absolute(absolute, 0);
-      ops::attention_cached(s, widened(qkv), widened(keys), absolute, host_arena, sums);
+      ops::attention_cached(s, widened(qkv), widened(keys), absolute, Tensor(), host_arena, sums);
       const double e =
           error_of_probabilities(s, largest_norm(widened(qkv), 0, HD, D),
                                  largest_norm(widened(keys).reshape({B * capacity, KD}), 0, KD, D));
@@ -201,15 +259,21 @@ TEST(CudaAttention, CachedIsItsTwin) {
         const Tensor bounds = sums.clone();
         scale_bounds(bounds, operand_roundoff(dtype, kernel, s) + e,
                      6.0 * static_cast<double>(S) * smallest(dtype));
-        Tensor first;
-        for (int run = 0; run < kRuns; ++run) {
-          const Tensor ours = poisoned(dtype, out.shape());
-          ops::attention_cached(s, to_gpu(qkv), to_gpu(keys), to_gpu(values), arena, ours, kernel);
-          EXPECT_TRUE(within(ours, out, bounds)) << name(dtype, s, Padding::none, kernel);
-          if (run > 0) {
-            EXPECT_TRUE(same_on_gpu(first, ours));
+        // The number of keys from the host; or from the device, with the capacity as its bound.
+        for (const Tensor& positions : {Tensor(), last_positions(s)}) {
+          AttentionShape bound = s;
+          if (positions) bound.S = capacity;
+          Tensor first;
+          for (int run = 0; run < kRuns; ++run) {
+            const Tensor ours = poisoned(dtype, out.shape());
+            ops::attention_cached(bound, to_gpu(qkv), to_gpu(keys), to_gpu(values),
+                                  to_gpu(positions), arena, ours, kernel);
+            EXPECT_TRUE(within(ours, out, bounds)) << name(dtype, s, Padding::none, kernel);
+            if (run > 0) {
+              EXPECT_TRUE(same_on_gpu(first, ours));
+            }
+            first = ours;
           }
-          first = ours;
         }
       }
     }

@@ -139,19 +139,21 @@ void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor
 }
 
 void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& keys,
-                      const Tensor& values, Arena& arena, const Tensor& out,
-                      AttentionKernel kernel) {
+                      const Tensor& values, const Tensor& positions, Arena& arena,
+                      const Tensor& out, AttentionKernel kernel) {
   if (out.numel() == 0) return;
   const std::int64_t capacity = keys.dim(1), columns = s.K * s.D;
   on_element(qkv, "attention_cached", [&]<typename Element>(Element) {
-    const AttentionInputs<Element> in{s, Stacked<const Element>(s, qkv).q,
-                                      heads_of<const Element>(keys, 0, columns, capacity),
-                                      heads_of<const Element>(values, 0, columns, capacity)};
+    AttentionInputs<Element> in{s, Stacked<const Element>(s, qkv).q,
+                                heads_of<const Element>(keys, 0, columns, capacity),
+                                heads_of<const Element>(values, 0, columns, capacity)};
+    if (positions) in.last_position = elements<const std::int32_t>(positions) + (s.T - 1);
     const auto to = heads_of<Element>(out, 0, out.dim(1), s.T);
     const bool few = s.T * (s.H / s.K) <= kFewQueries;
     const bool splits = s.D == 32 || s.D == 64 || s.D == 128;
     if (few && splits && kernel != AttentionKernel::plain) return split_forward(in, to, arena);
-    run_forward(in, to, nullptr, kernel);
+    // The kernels on tensor cores know the number of keys from the host alone.
+    run_forward(in, to, nullptr, positions ? AttentionKernel::plain : kernel);
   });
 }
 

@@ -18,7 +18,15 @@ struct AttentionInputs {
   AttentionShape shape;
   Heads<const Element> q, k, v;
   const std::int32_t* segments = nullptr;  ///< (B,S); nullptr: no padding
+  /// Where the last query stands; nullptr: at shape.S − 1, which else is the last that it may be.
+  const std::int32_t* last_position = nullptr;
 };
+
+/// S, the number of keys.
+template <typename Element>
+__device__ int keys_of(const AttentionInputs<Element>& in) {
+  return in.last_position == nullptr ? static_cast<int>(in.shape.S) : *in.last_position + 1;
+}
 
 /// What the backward pass has besides, and what it writes.
 template <typename Element>

@@ -5,6 +5,7 @@
 
 #include "ops/cuda/attention.cuh"
 #include "ops/cuda/mma.cuh"
+#include "ops/cuda/overlap.cuh"
 
 namespace qlora::cuda {
 namespace {
@@ -25,8 +26,8 @@ __device__ float weight(float m, float top) {
 // A row r of a key-value head is query r / group of the head's query head r % group. A part of a
 // row: Σ exp2(s − m) v (D), m, Σ exp2(s − m), with scores s in units of log2.
 struct Split {
-  int splits, keys;  // how many there are, and how many keys each has
-  float* parts;      // (B·K, rows, splits, D + 2)
+  int splits;    // how many there are; where the keys are few, some have none
+  float* parts;  // (B·K, rows, splits, D + 2)
 };
 
 template <typename Element>
@@ -48,10 +49,11 @@ __global__ void __launch_bounds__(kThreads)
 
   const AttentionShape& shape = in.shape;
   const int K = static_cast<int>(shape.K), group = static_cast<int>(shape.H) / K;
-  const int T = static_cast<int>(shape.T), S = static_cast<int>(shape.S), rows = T * group;
+  const int T = static_cast<int>(shape.T), S = keys_of(in), rows = T * group;
   const int b = blockIdx.z / K, kv = blockIdx.z % K, first_row = blockIdx.y * kQueries;
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, d = lane % kLanes * kWidth;
-  const int begin = blockIdx.x * split.keys, end = min(S, begin + split.keys);
+  const int keys_each = (S + split.splits - 1) / split.splits;
+  const int begin = blockIdx.x * keys_each, end = min(S, begin + keys_each);
   const Element* k = head_of(in.k, shape, b, kv) + d;
   const Element* v = head_of(in.v, shape, b, kv) + d;
 
@@ -158,6 +160,7 @@ __global__ void __launch_bounds__(kThreads)
 template <int D, typename Element>
 __global__ void __launch_bounds__(kMergeThreads)
     merge(AttentionShape shape, Heads<Element> out, Split split) {
+  let_next_begin();
   __shared__ float sums[kMergeWarps][D], totals[kMergeWarps];
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const float* parts = split.parts + (std::int64_t{blockIdx.y} * gridDim.x + blockIdx.x) *
@@ -197,8 +200,7 @@ void launch_split(const AttentionInputs<Element>& in, Heads<Element> out, Arena&
   // Two blocks a multiprocessor, unless there are too few keys.
   const std::int64_t wanted = (2 * device().multiprocessors + heads * tiles - 1) / (heads * tiles);
   const std::int64_t most = (s.S + kFewestKeys - 1) / kFewestKeys;
-  const std::int64_t keys = (s.S + std::min(wanted, most) - 1) / std::min(wanted, most);
-  Split split{static_cast<int>((s.S + keys - 1) / keys), static_cast<int>(keys), nullptr};
+  Split split{static_cast<int>(std::min(wanted, most)), nullptr};
   const ArenaScope scope(arena);
   if (split.splits > 1) {
     split.parts =

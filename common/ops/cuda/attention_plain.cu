@@ -100,7 +100,8 @@ __device__ Place place_of(const AttentionShape& s, int heads) {
 template <typename Element>
 __global__ void forward(AttentionInputs<Element> in, Heads<Element> out, float scale, float* lse) {
   extern __shared__ float shared[];
-  const Place p = place_of(in.shape, static_cast<int>(in.shape.H));
+  Place p = place_of(in.shape, static_cast<int>(in.shape.H));
+  p.S = keys_of(in);
   const int lane = threadIdx.x % kWarp, offset = p.S - p.T;
   float* q_rows = shared;
   float* tile = q_rows + p.rows * pitch_of(p.D);

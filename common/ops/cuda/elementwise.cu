@@ -99,7 +99,19 @@ void drop_out(const char* op, const Tensor& x, const Dropout& how, const Tensor&
   check_launch(op);
 }
 
+__global__ void __launch_bounds__(kThreads) add_one(std::int32_t* counts, std::int64_t n) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i < n) ++counts[i];
+}
+
 }  // namespace
+
+void increment(const Tensor& counts) {
+  const std::int64_t n = counts.numel();
+  if (n == 0) return;
+  add_one<<<grid(n), kThreads, 0, stream()>>>(elements<std::int32_t>(counts), n);
+  check_launch("increment");
+}
 
 void cast(const Tensor& from, const Tensor& to) {
   require(from.numel() == to.numel(), "cast", "as many elements on both sides");

@@ -37,4 +37,7 @@ void softmax_cross_entropy(const Tensor& logits, const Tensor& targets, double s
 /// first; a NaN is larger than nothing.
 void argmax(const Tensor& logits, const Tensor& ids);
 
+/// counts (n) I32 += 1.
+void increment(const Tensor& counts);
+
 }  // namespace qlora::cuda

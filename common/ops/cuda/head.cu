@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/cuda/elementwise.h"
+#include "ops/cuda/few_rows.h"
 #include "ops/cuda/head.h"
 #include "ops/cuda/numeric.cuh"
 #include "ops/cuda/product.h"
@@ -61,6 +62,8 @@ __global__ void __launch_bounds__(256)
 }  // namespace
 
 void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
+  if (few_rows_serves(head, x)) return few_rows_head(x, head, logits);
+  if (few_rows_serves(head, x)) return few_rows_head(x, head, logits);
   product(kNo, Matrix(x), kYes, Matrix(head), 1.0f, 0.0f, Matrix(logits), Matrix(logits));
 }
 

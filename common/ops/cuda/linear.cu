@@ -11,6 +11,7 @@
 #include "ops/cuda/adapters.h"
 #include "ops/cuda/device.h"
 #include "ops/cuda/elementwise.h"
+#include "ops/cuda/few_rows.h"
 #include "ops/cuda/linear.h"
 #include "ops/cuda/product.h"
 #include "ops/quantization.h"
@@ -193,6 +194,9 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
                     const DropoutRun& run, Arena& arena, const Tensor& y,
                     const LinearSaved* saved) {
   const ArenaScope scope(arena);
+  if (saved == nullptr && !run.training && few_rows_serves(group, x)) {
+    return few_rows_forward(group, x, residual, arena, y);
+  }
   if (group.room() > 0) return folded_forward(group, x, residual, arena, y, saved);
   forward_apart(group, x, residual, run, arena, y, saved);
 }

@@ -52,9 +52,13 @@ void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Te
                         const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
                         const Tensor& dqkv, AttentionKernel kernel);
 
+/// See ops::append_to_cache. Nothing looks at the positions.
+void append_to_cache(const AttentionShape& shape, const Tensor& qkv, const Tensor& positions,
+                     const Tensor& keys, const Tensor& values);
+
 /// See ops::attention_cached. Few queries have their keys split over the GPU's multiprocessors.
 void attention_cached(const AttentionShape& shape, const Tensor& qkv, const Tensor& keys,
-                      const Tensor& values, Arena& arena, const Tensor& out,
-                      AttentionKernel kernel);
+                      const Tensor& values, const Tensor& positions, Arena& arena,
+                      const Tensor& out, AttentionKernel kernel);
 
 }  // namespace qlora::cuda

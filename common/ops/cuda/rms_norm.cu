@@ -1,6 +1,7 @@
 // RMSNorm: a block a row, which it keeps in registers between the sum and the product, so that each
 // array is read once; the weight's gradient is a pass of its own, a block a strip of columns.
 #include "ops/cuda/ops.h"
+#include "ops/cuda/overlap.cuh"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -47,6 +48,7 @@ struct Row {
 template <typename T, int N, int THREADS>
 __global__ void __launch_bounds__(THREADS)
     forward(const T* x, const T* weight, float eps, int C, T* y, std::int64_t ld, float* rstd) {
+  let_next_begin();
   const std::int64_t row = blockIdx.x;
   using Part = Row<T, N, THREADS>;
   const Part part(x + row * C, C);

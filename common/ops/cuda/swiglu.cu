@@ -1,5 +1,6 @@
 // SwiGLU, in one pass over its arrays each way.
 #include "ops/cuda/ops.h"
+#include "ops/cuda/overlap.cuh"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -18,6 +19,7 @@ __device__ float sigmoid(float z) {
 template <typename T, int N>
 __global__ void __launch_bounds__(kThreads)
     forward(const T* gate_up, int F, T* y, std::int64_t ld) {
+  let_next_begin();
   const std::int64_t row = blockIdx.x;
   const int f = (blockIdx.y * kThreads + threadIdx.x) * N;
   if (f >= F) return;

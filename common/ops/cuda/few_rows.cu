@@ -1,0 +1,448 @@
+// Linear layers on few rows, straight from 4-bit codes: bound by reading them. A block owns a range
+// of the output's columns; its warps split K, each with its elements of x in registers. The low
+// ranks of the adapters, u = x Aᵀ, are made by the first blocks while the codes are on their way.
+#include "ops/cuda/few_rows.cuh"
+
+#include <algorithm>
+#include <climits>
+
+#include "ops/cuda/few_rows.h"
+#include "ops/cuda/overlap.cuh"
+#include "ops/cuda/quantization.cuh"
+#include "ops/cuda/wide.cuh"
+#include "quantization/fp4.h"
+#include "quantization/nf4.h"
+
+namespace qlora::cuda {
+namespace {
+
+constexpr int kThreads = 512, kWarps = kThreads / kWarp;
+constexpr int kTile = 4;       // rows of the weight that a warp takes at once
+constexpr int kHeld = 32;      // elements of x in a lane's registers, over all rows of x
+constexpr int kCopies = 16;    // of the table of values: lanes side by side read their own
+constexpr int kMostParts = 3;  // of a group
+constexpr int kMostAdapters = 8, kMostRanks = 256;
+constexpr int kSums = 2048;  // of the warps, in shared memory
+constexpr int kLanes = 8;    // that finish an element of y together
+
+// A projection's codes and maxima, see QuantizedTensor. Its rows make tiles of its own, so that no
+// tile has rows of two parts.
+struct Part {
+  const std::uint8_t* packed = nullptr;
+  const float* scales = nullptr;        // (blocks), the maxima; or nested_absmax (groups), and:
+  const std::uint8_t* codes = nullptr;  // (blocks), of the maxima
+  const float* map = nullptr;           // (256)
+  float offset = 0.0f;
+  int log2_blocksize = 0, log2_scale = 0;  // elements that share a code, and a scale
+  int rows = 0;                            // N
+  int column = 0;                          // of y, that row 0 makes
+  int first_tile = INT_MAX;                // of the group's
+};
+
+struct LowRank {
+  const float* A = nullptr;  // (R,K)
+  const float* B = nullptr;  // (N,R)
+  float scaling = 0.0f;
+  int R = 0;
+  int part = 0;
+  int at = 0;  // column of u, that row 0 of A makes
+};
+
+struct Work {
+  float code[16];  // the values
+  Part parts[kMostParts];
+  LowRank adapters[kMostAdapters];
+  int part_count = 0, adapter_count = 0;
+  int K = 0;
+  int ranks = 0;  // ΣR: columns of u
+  int tiles = 0;  // of all parts
+  int tiles_a_block = 0;
+  int low_blocks = 0;  // that make u: as many as run at once, so that none is waited for in vain
+  float* u = nullptr;  // (rows, ΣR)
+};
+
+template <typename T>
+struct Rows {
+  const T* x;         // (rows, ldx)
+  const T* residual;  // (rows, ld_residual), or nullptr
+  T* y;               // (rows, ldy)
+  std::int64_t ldx, ld_residual, ldy;
+  int rows;
+};
+
+// Blocks that have given their part of u, and blocks that have seen all of it. Both are 0 again at
+// a kernel's end. All kernels run on one stream, one after the other.
+__device__ unsigned given = 0, seen = 0;
+
+__device__ unsigned load_acquire(const unsigned* p) {
+  unsigned value;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(p) : "memory");
+  return value;
+}
+
+// Asks for R elements in time for their use.
+__device__ void prefetch(const float* p, int R) {
+  constexpr int kLine = 128 / sizeof(float);
+  for (int i = 0; i < R; i += kLine) asm volatile("prefetch.global.L2 [%0];" ::"l"(p + i));
+}
+
+__device__ int part_of(const Work& work, int tile) {
+  static_assert(kMostParts == 3);
+  return (tile >= work.parts[1].first_tile ? 1 : 0) + (tile >= work.parts[2].first_tile ? 1 : 0);
+}
+
+// How the K of a group is split over the warps of a block when M rows are computed.
+struct Split {
+  int spans;   // of kSpan elements in K
+  int slots;   // warps that share the spans of a tile
+  int groups;  // of warps, each with tiles of its own; what warps are left over wait
+};
+
+template <int M>
+__host__ __device__ Split split_of(int K) {
+  constexpr int kSpan = kWarp * kHeld / M;
+  const int spans = (K + kSpan - 1) / kSpan, slots = spans < kWarps ? spans : kWarps;
+  return {spans, slots, kWarps / slots};
+}
+
+// What a lane reads of a row: the codes of 8 · WORDS elements, which lie in one block of the
+// quantizer, and what restores that block's maximum.
+template <int WORDS>
+struct Codes {
+  unsigned words[WORDS];
+  float scale;
+  unsigned code;
+};
+
+template <int WORDS>
+__device__ void fetch(const Part& part, int K, int row, int k, Codes<WORDS>& to) {
+  const int at = min(row, part.rows - 1) * K + k;
+  // They are read once: the second-level cache is for what is read again.
+  const auto bits = __ldcs(reinterpret_cast<const Word<4 * WORDS>*>(part.packed + at / 2u));
+  memcpy(to.words, &bits, sizeof bits);
+  to.scale = part.scales[at >> part.log2_scale];
+  to.code = part.codes != nullptr ? part.codes[at >> part.log2_blocksize] : 0;
+}
+
+// The address, in shared memory, of a table that is complete: what hangs on it stays behind here.
+__device__ unsigned shared_address(const float2* table) {
+  unsigned address;
+  asm volatile("mov.u32 %0, %1;"
+               : "=r"(address)
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(table)))
+               : "memory");
+  return address;
+}
+
+// Both values of a byte of codes. An address of its own making takes the compiler two instructions
+// more, which is a fifth of the loop.
+__device__ float2 entry(unsigned own, unsigned byte) {
+  float2 pair;
+  asm("ld.shared.v2.f32 {%0, %1}, [%2];"
+      : "=f"(pair.x), "=f"(pair.y)
+      : "r"(own + byte * static_cast<unsigned>(kCopies * sizeof(float2))));
+  return pair;
+}
+
+// sum[m] = Σ_k code[c(k)] x[m, k]; `own` is the address of the lane's copy of the table.
+template <int M, int WORDS>
+__device__ void multiply(const Codes<WORDS>& codes, unsigned own, const float (&x)[M][8 * WORDS],
+                         float (&sum)[M]) {
+  for (float& value : sum) value = 0.0f;
+#pragma unroll
+  for (int i = 0; i < 4 * WORDS; ++i) {
+    const unsigned byte = __byte_perm(codes.words[i / 4], 0, 0x4440 | i % 4);
+    const float2 pair = entry(own, byte);
+#pragma unroll
+    for (int m = 0; m < M; ++m) {
+      sum[m] += pair.x * x[m][2 * i];
+      sum[m] += pair.y * x[m][2 * i + 1];
+    }
+  }
+}
+
+// u[m, row] = x[m] · A[row], the whole block a row at a time.
+template <int M, typename T>
+__device__ void make_low_ranks(const Work& work, const Rows<T>& in) {
+  constexpr int kPiece = 8;
+  __shared__ float partial[kWarps][M];
+  if (static_cast<int>(blockIdx.x) >= work.low_blocks) return;
+  for (int row = blockIdx.x; row < work.ranks; row += work.low_blocks) {
+    int a = 0;
+    while (a + 1 < work.adapter_count && row >= work.adapters[a + 1].at) ++a;
+    const float* A = work.adapters[a].A + std::int64_t{row - work.adapters[a].at} * work.K;
+    float sum[M] = {};
+#pragma unroll 2
+    for (int k = threadIdx.x * kPiece; k < work.K; k += kThreads * kPiece) {
+      float low[kPiece], x[kPiece];
+      load<kPiece>(A + k, low);
+#pragma unroll
+      for (int m = 0; m < M; ++m) {
+        load<kPiece>(in.x + min(m, in.rows - 1) * in.ldx + k, x);
+#pragma unroll
+        for (int j = 0; j < kPiece; ++j) sum[m] += x[j] * low[j];
+      }
+    }
+#pragma unroll
+    for (int m = 0; m < M; ++m) {
+      sum[m] = warp_sum(sum[m]);
+      if (threadIdx.x % kWarp == 0) partial[threadIdx.x / kWarp][m] = sum[m];
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+#pragma unroll
+      for (int m = 0; m < M; ++m) {
+        float total = 0.0f;
+        for (int w = 0; w < kWarps; ++w) total += partial[w][m];
+        work.u[m * work.ranks + row] = total;
+      }
+      __threadfence();
+      atomicAdd(&given, 1u);
+    }
+    __syncthreads();
+  }
+}
+
+// The rows of B that the block's tiles [begin, end) will want at the end.
+__device__ void prefetch_adapters(const Work& work, int begin, int end) {
+  for (int r = threadIdx.x; work.ranks > 0 && r < (end - begin) * kTile; r += kThreads) {
+    const int p = part_of(work, begin + r / kTile);
+    const int row = (begin + r / kTile - work.parts[p].first_tile) * kTile + r % kTile;
+    for (int a = 0; a < work.adapter_count && row < work.parts[p].rows; ++a) {
+      const LowRank& adapter = work.adapters[a];
+      if (adapter.part == p) prefetch(adapter.B + std::int64_t{row} * adapter.R, adapter.R);
+    }
+  }
+}
+
+// low (M, ΣR) in shared memory = u, once all of it is there.
+template <int M>
+__device__ void take_low_ranks(const Work& work, float* low) {
+  if (threadIdx.x == 0) {
+    while (load_acquire(&given) < static_cast<unsigned>(work.ranks)) __nanosleep(32);
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < M * work.ranks; i += kThreads) low[i] = __ldcg(work.u + i);
+  // The last block to see them makes ready for the next kernel.
+  if (threadIdx.x == 0 && atomicInc(&seen, gridDim.x - 1) == gridDim.x - 1) given = 0;
+  __syncthreads();
+}
+
+// y[m, n] = residual[m, n] + Σ_k x[m, k] code[c(n, k)] absmax(n, k) + Σ_a s_a Σ_r u[m, r] B_a[n, r]
+//
+// A byte of codes is two elements: the table has both values of each of the 256 bytes, 16 times
+// over, so that lanes side by side read their own banks of shared memory.
+template <int M, typename T>
+__global__ void __launch_bounds__(kThreads, 1)
+    forward(const __grid_constant__ Work work, const __grid_constant__ Rows<T> in) {
+  constexpr int kEach = kHeld / M;    // elements of K that a lane has
+  constexpr int kWords = kEach / 8;   // of codes
+  constexpr int kValues = kTile * M;  // that a warp makes of a tile
+  __shared__ alignas(16) float2 table[256][kCopies];
+  __shared__ float maps[kMostParts][256], sums[kSums], low[M * kMostRanks];
+
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  const Split split = split_of<M>(work.K);
+  const int slot = warp % split.slots, group = warp / split.slots;
+  const int begin = blockIdx.x * work.tiles_a_block;
+  const int end = min(begin + work.tiles_a_block, work.tiles);
+  const int rows = work.tiles_a_block * kTile;  // of the weight, in sums
+
+  const int first = begin + group;
+  const bool works = group < split.groups && first < end;
+  const auto start_of = [&](int span) { return (span * kWarp + lane) * kEach; };
+  Codes<kWords> codes[kTile];
+  const auto fetch_row = [&](int tile, int i, int k) {
+    const Part& part = work.parts[part_of(work, tile)];
+    // A lane beyond K reads what the first one reads, and multiplies it by zeros.
+    fetch(part, work.K, (tile - part.first_tile) * kTile + i, k < work.K ? k : 0, codes[i]);
+  };
+  const auto fetch_tile = [&](int k) {
+#pragma unroll
+    for (int i = 0; i < kTile; ++i) fetch_row(first, i, k);
+  };
+  if (works) fetch_tile(start_of(slot));
+  for (int i = threadIdx.x; i < 256 * kCopies; i += kThreads) {
+    const int byte = i / kCopies;
+    table[byte][i % kCopies] = {work.code[byte >> 4], work.code[byte & 15]};
+  }
+  for (int p = 0; p < work.part_count; ++p) {
+    if (threadIdx.x < 256 && work.parts[p].map != nullptr) {
+      maps[p][threadIdx.x] = work.parts[p].map[threadIdx.x];
+    }
+  }
+  prefetch_adapters(work, begin, end);
+  wait_for_previous();  // x, the residual and u are read and written from here on
+  make_low_ranks<M>(work, in);
+  __syncthreads();
+
+  const unsigned own = shared_address(table[0] + lane % kCopies);
+  for (int span = slot; works && span < split.spans; span += split.slots) {
+    const int k = start_of(span);
+    float x[M][kEach] = {};
+#pragma unroll
+    for (int m = 0; m < M; ++m) {
+      if (k < work.K) load<kEach>(in.x + min(m, in.rows - 1) * in.ldx + k, x[m]);
+    }
+    if (span != slot) fetch_tile(k);
+    // Multiplies a tile, and fetches the next one row by row into the registers that become free.
+    const auto step = [&]<bool MORE>(int tile, std::bool_constant<MORE>) {
+      const int p = part_of(work, tile);
+      const bool nested = work.parts[p].codes != nullptr;
+      float values[kValues];
+#pragma unroll
+      for (int i = 0; i < kTile; ++i) {
+        float sum[M], absmax = codes[i].scale;
+        multiply(codes[i], own, x, sum);
+        if (nested) {
+          absmax = __fadd_rn(__fmul_rn(maps[p][codes[i].code], absmax), work.parts[p].offset);
+        }
+        if constexpr (MORE) fetch_row(tile + split.groups, i, k);
+#pragma unroll
+        for (int m = 0; m < M; ++m) values[i * M + m] = sum[m] * absmax;
+      }
+      const float value = warp_sums(values);
+      float* to = sums + (slot * rows + (tile - begin) * kTile) * M + lane / (kWarp / kValues);
+      if (lane % (kWarp / kValues) == 0) *to = span == slot ? value : *to + value;
+    };
+    int tile = first;
+    for (; tile + split.groups < end; tile += split.groups) step(tile, std::true_type());
+    step(tile, std::false_type());
+  }
+
+  __syncthreads();
+  if (work.ranks > 0) take_low_ranks<M>(work, low);
+  const int l = threadIdx.x % kLanes;
+  // The rows of a warp are those of a tile.
+  for (int r = threadIdx.x / kLanes; r < (end - begin) * kTile; r += kThreads / kLanes) {
+    const int p = part_of(work, begin + r / kTile);
+    const Part& part = work.parts[p];
+    const int row = (begin + r / kTile - part.first_tile) * kTile + r % kTile;
+    const bool writes = row < part.rows && l < in.rows;
+    const std::int64_t column = part.column + row;
+    float before = 0.0f, value[M] = {};
+    if (writes && in.residual != nullptr) {
+      before = to_float(in.residual[l * in.ld_residual + column]);
+    }
+    for (int s = l; s < split.slots; s += kLanes) {
+#pragma unroll
+      for (int m = 0; m < M; ++m) value[m] += sums[(s * rows + r) * M + m];
+    }
+    for (int a = 0; a < work.adapter_count; ++a) {
+      const LowRank& adapter = work.adapters[a];
+      if (adapter.part != p) continue;
+      const float* B = adapter.B + std::int64_t{min(row, part.rows - 1)} * adapter.R;
+      for (int j = l; j < adapter.R; j += kLanes) {
+        const float b = adapter.scaling * B[j];
+#pragma unroll
+        for (int m = 0; m < M; ++m) value[m] += b * low[m * work.ranks + adapter.at + j];
+      }
+    }
+#pragma unroll
+    for (int m = 0; m < M; ++m) {
+#pragma unroll
+      for (int offset = kLanes / 2; offset > 0; offset /= 2) {
+        value[m] += __shfl_xor_sync(~0u, value[m], offset);
+      }
+      if (writes && l == m) in.y[m * in.ldy + column] = from_float<T>(before + value[m]);
+    }
+  }
+}
+static_assert(kWarp / kLanes == kTile && kLanes >= kPassRows &&
+              kSums >= kWarps * kTile * kPassRows);
+
+Work work_of(const LinearGroup& group) {
+  Work work;
+  const QuantType type = group.parts[0].quantized->type;
+  std::ranges::copy(type == QuantType::nf4 ? kNf4Code : kFp4Code, work.code);
+  work.K = static_cast<int>(group.K);
+  int column = 0;
+  for (const Projection& projection : group.parts) {
+    const QuantizedTensor& q = *projection.quantized;
+    const int index = work.part_count++;
+    Part& part = work.parts[index];
+    part.packed = q.packed.data<std::uint8_t>();
+    part.log2_blocksize = std::countr_zero(static_cast<unsigned>(q.blocksize));
+    part.rows = static_cast<int>(projection.N);
+    part.column = column;
+    part.first_tile = work.tiles;
+    part.scales = (q.nested() ? q.nested_absmax : q.absmax).data<float>();
+    part.log2_scale = part.log2_blocksize;
+    if (q.nested()) {
+      part.log2_scale += std::countr_zero(static_cast<unsigned>(q.nested_blocksize));
+      part.codes = q.absmax.data<std::uint8_t>();
+      part.map = q.nested_code.data<float>();
+      part.offset = q.offset;
+    }
+    for (const Adapter& a : projection.adapters) {
+      const int R = static_cast<int>(a.A.dim(0));
+      work.adapters[work.adapter_count++] = {
+          a.A.data<float>(), a.B.data<float>(), static_cast<float>(a.scaling), R, index,
+          work.ranks};
+      work.ranks += R;
+    }
+    column += part.rows;
+    work.tiles += (part.rows + kTile - 1) / kTile;
+  }
+  return work;
+}
+
+}  // namespace
+
+bool few_rows_serves(const LinearGroup& group, const Tensor& x) {
+  const std::int64_t rows = x.dim(0),
+                     row_bytes = x.dim(1) * static_cast<std::int64_t>(size_of(x.dtype()));
+  if (rows < 1 || rows > kFewRows || group.K % 32 != 0 || row_bytes % 16 != 0 || !aligned(x)) {
+    return false;
+  }
+  std::int64_t adapters = 0, ranks = 0;
+  for (const Projection& part : group.parts) {
+    if (!part.quantized || part.quantized->type != group.parts[0].quantized->type) return false;
+    if (!aligned(part.quantized->packed)) return false;
+    if (!std::has_single_bit(static_cast<std::uint64_t>(part.quantized->nested_blocksize))) {
+      return false;
+    }
+    if (part.N * group.K >= std::int64_t{1} << 31) return false;
+    for (const Adapter& a : part.adapters) {
+      if (a.A.dtype() != DType::f32 || a.B.dtype() != DType::f32 || !aligned(a.A)) return false;
+      ++adapters;
+      ranks += a.A.dim(0);
+    }
+  }
+  return group.K > 0 && group.N() > 0 && group.parts.size() <= kMostParts &&
+         adapters <= kMostAdapters && ranks <= kMostRanks;
+}
+
+void few_rows_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
+                      Arena& arena, const Tensor& y) {
+  constexpr const char* op = "few_rows_forward";
+  require(few_rows_serves(group, x), op, "a group and an input that few_rows_serves() takes");
+  const ArenaScope scope(arena);
+  Work work = work_of(group);
+  if (work.ranks > 0) {
+    work.u = elements<float>(arena.take(DType::f32, {kPassRows, work.ranks}));
+  }
+  const int blocks = device().multiprocessors;  // one of them at a time fills each
+  on_element(x, op, [&]<typename T>(T) {
+    in_passes(x.dim(0), kPassRows,
+              [&]<int M>(std::int64_t first, int rows, std::integral_constant<int, M>) {
+                Rows<T> in{elements<const T>(x),
+                           elements<const T>(residual),
+                           elements<T>(y),
+                           x.dim(1),
+                           residual ? residual.dim(1) : 0,
+                           y.dim(1),
+                           rows};
+                in.x += first * in.ldx;
+                in.y += first * in.ldy;
+                if (in.residual != nullptr) in.residual += first * in.ld_residual;
+                const int most = kSums / (split_of<M>(work.K).slots * M * kTile);
+                work.tiles_a_block = std::min((work.tiles + blocks - 1) / blocks, most);
+                const unsigned grid = blocks_for(work.tiles, work.tiles_a_block);
+                work.low_blocks = std::min(blocks, static_cast<int>(grid));
+                launch_early(op, forward<M, T>, grid, kThreads, work, in);
+              });
+  });
+}
+
+}  // namespace qlora::cuda
