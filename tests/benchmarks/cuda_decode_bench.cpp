@@ -94,6 +94,7 @@ double recorded_seconds(const std::function<void()>& work) {
   work();
   const ops::Recording recording(work);
   std::vector<double> times;
+  times.reserve(kRuns);
   for (int run = 0; run < kRuns; ++run) {
     times.push_back(seconds([&] {
       for (int i = 0; i < kReplays; ++i) recording.replay();
@@ -106,6 +107,7 @@ double recorded_seconds(const std::function<void()>& work) {
 double bytes_of(const LinearGroup& group) {
   std::size_t bytes = 0;
   for (const Projection& part : group.parts) {
+    if (!part.quantized) continue;
     const QuantizedTensor& q = *part.quantized;
     bytes += q.packed.nbytes() + q.absmax.nbytes() + q.nested_absmax.nbytes();
     for (const Adapter& a : part.adapters) bytes += a.A.nbytes() + a.B.nbytes();
@@ -119,14 +121,14 @@ void measure_groups(const LlamaModel& model, Arena& arena) {
     LinearGroup DecoderLayer::* group;
   };
   const auto layers = static_cast<double>(model.layers.size());
-  for (const auto& [name, group] :
+  for (const auto& [name, member] :
        {Named{"q, k, v", &DecoderLayer::qkv}, Named{"o", &DecoderLayer::o},
         Named{"gate, up", &DecoderLayer::gate_up}, Named{"down", &DecoderLayer::down}}) {
     for (const std::int64_t T : {1, 2, 4, 8}) {
-      const LinearGroup& first = model.layers[0].*group;
+      const LinearGroup& first = model.layers[0].*member;
       const Tensor x = random_tensor(DType::bf16, {T, first.K}, 1.0f);
       const Tensor y = ops::empty_on(Device::cuda, DType::bf16, {T, first.N()});
-      const double time = recorded_seconds([&, group = group] {
+      const double time = recorded_seconds([&, group = member] {
         for (const DecoderLayer& layer : model.layers) {
           cuda::few_rows_forward(layer.*group, x, Tensor(), arena, y);
         }
