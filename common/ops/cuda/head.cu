@@ -63,7 +63,6 @@ __global__ void __launch_bounds__(256)
 
 void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
   if (few_rows_serves(head, x)) return few_rows_head(x, head, logits);
-  if (few_rows_serves(head, x)) return few_rows_head(x, head, logits);
   product(kNo, Matrix(x), kYes, Matrix(head), 1.0f, 0.0f, Matrix(logits), Matrix(logits));
 }
 
