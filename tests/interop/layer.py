@@ -186,9 +186,8 @@ def dense_model(base, nf4, device):
 
 
 def course_pass(a, nf4, adapter, ids):
-    options = ["--model", nf4, "--adapter", adapter, "--ids", ids, "--device", a.device]
-    if a.dtype == "bfloat16":
-        options.append("--bf16")
+    options = ["--model", nf4, "--adapter", adapter, "--ids", ids, "--device", a.device,
+               "--dtype", a.dtype]
     forward, backward = a.work / "forward.safetensors", a.work / "gradients.safetensors"
     for command in (
         [a.programs / "ch08_llama_decoder", "logits", "--hidden-states", "--output", forward],
