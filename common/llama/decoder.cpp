@@ -1,5 +1,6 @@
 #include "llama/decoder.h"
 
+#include "llama/layer_inputs.h"
 #include "ops/device_memory.h"
 #include "ops/ops.h"
 
@@ -91,24 +92,27 @@ void loss_backward(const LlamaModel& model, const Batch& batch, const TrainingPa
   const Tensor ids = ids_of(model, batch, arena);
   const ops::Supervised supervised = supervised_of(model, batch, arena);
   const std::size_t L = model.layers.size();
-  std::vector<Tensor> inputs{embedded(model, ids, arena)};
+  LayerInputs inputs(model, ids.numel(), training.policy, arena);
+  ops::embedding_forward(model.embed_tokens, ids, inputs.at(0));
   std::vector<LayerActivations> kept;
   for (std::size_t l = 0; l < L; ++l) {
-    inputs.push_back(arena.take(model.arithmetic(), inputs[0].shape()));
-    kept.push_back(layer_forward(model, l, inputs[l], pass, training.policy, arena, inputs[l + 1]));
+    kept.push_back(
+        layer_forward(model, l, inputs.leaving(l), pass, training.policy, arena, inputs.output(l)));
   }
-  const std::int64_t rows = inputs[L].dim(0), C = inputs[L].dim(1);
-  const Tensor dx = arena.take_zeros(model.arithmetic(), {rows, C + room_of_dx(model)});
+  const Tensor& last = inputs.at(L);
+  const Tensor dx =
+      arena.take_zeros(model.arithmetic(), {last.dim(0), last.dim(1) + room_of_dx(model)});
   {
     const ArenaScope head(arena);
-    const FinalNorm n = final_norm(model, inputs[L], arena);
+    const FinalNorm n = final_norm(model, last, arena);
     const Tensor dh = arena.take(n.h.dtype(), n.h.shape());
     ops::head_cross_entropy(n.h, model.lm_head, supervised, training.gradient_scale, arena,
                             {sum, dh, model.grad_lm_head, Tensor()});
-    ops::rms_norm_backward(dh, inputs[L], model.norm, n.rstd, dx, model.grad_norm);
+    ops::rms_norm_backward(dh, last, model.norm, n.rstd, dx, model.grad_norm);
   }
   const bool full_training = static_cast<bool>(model.grad_embed_tokens);
   for (std::size_t l = L; l-- > 0;) {
+    kept[l].x = inputs.returned(l);
     layer_backward(model, l, kept[l], pass, l > 0 || full_training, arena, dx);
   }
   if (full_training) ops::embedding_backward(dx, ids, model.grad_embed_tokens);
