@@ -36,7 +36,7 @@ endfunction()
 # CUDNN_ROOT and CUDNN_FRONTEND_ROOT, also from the environment, are folders with an include/ in them;
 # Python's packages nvidia-cudnn-cu13 and nvidia-cudnn-frontend, installed with --target DIR, are both
 # in DIR.
-add_library(qlora_cudnn OBJECT ${CMAKE_SOURCE_DIR}/common/ops/cuda/attention_cudnn.cpp)
+add_library(qlora_cudnn OBJECT)
 target_link_libraries(qlora_cudnn PRIVATE qlora_flags)
 target_include_directories(qlora_cudnn SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
 if(QLORA_CUDNN)
@@ -45,14 +45,19 @@ if(QLORA_CUDNN)
   find_path(CUDNN_FRONTEND_INCLUDE cudnn_frontend.h PATH_SUFFIXES include
             HINTS ${CUDNN_FRONTEND_ROOT} $ENV{CUDNN_FRONTEND_ROOT})
   if(CUDNN_INCLUDE AND CUDNN_FRONTEND_INCLUDE)
+    target_sources(qlora_cudnn PRIVATE ${CMAKE_SOURCE_DIR}/common/ops/cuda/attention_cudnn.cpp)
     target_compile_definitions(qlora_cudnn PRIVATE
-      QLORA_HAS_CUDNN=1 NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING=1 CUDNN_FRONTEND_SKIP_JSON_LIB=1)
+      NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING=1 CUDNN_FRONTEND_SKIP_JSON_LIB=1)
     target_include_directories(qlora_cudnn SYSTEM BEFORE PRIVATE ${CUDNN_FRONTEND_INCLUDE} ${CUDNN_INCLUDE})
   elseif(CUDNN_INCLUDE)
     message(STATUS "Attention by cuDNN: not built, cudnn_frontend.h was not found (CUDNN_FRONTEND_ROOT)")
   else()
     message(STATUS "Attention by cuDNN: not built, cudnn.h was not found (CUDNN_ROOT)")
   endif()
+endif()
+get_target_property(sources qlora_cudnn SOURCES)
+if(NOT sources)
+  target_sources(qlora_cudnn PRIVATE ${CMAKE_SOURCE_DIR}/common/ops/cuda/attention_without_cudnn.cpp)
 endif()
 
 add_custom_target(cuda_sources COMMENT "Every CUDA source is compiled")

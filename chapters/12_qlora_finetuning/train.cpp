@@ -17,6 +17,7 @@
 #include "llama/decoder.h"
 #include "llama/memory_plan.h"
 #include "ops/device_memory.h"
+#include "ops/ops.h"
 #include "rows.h"
 #include "support/planning.h"
 #include "text/batch.h"
@@ -81,14 +82,20 @@ std::optional<std::string> checkpoint_to_resume(const TrainingOptions& t) {
 }
 
 // The shape of the run's longest rows.
-TrainingShape shape_of(const TrainOptions& o, const Rows& rows) {
+TrainingShape shape_of(const TrainOptions& o, const Rows& rows, const LlamaModel& model) {
   TrainingShape shape = training_shape(o.model, o.training);
   std::size_t longest = 1;
   for (const TokenizedExample& row : rows.train.examples) {
     longest = std::max(longest, row.input_ids.size());
   }
   shape.T = static_cast<std::int64_t>(longest);
-  shape.arithmetic = placement_of(o.model).arithmetic;
+  shape.arithmetic = model.arithmetic();
+  const LlamaConfig& c = model.config;
+  const DecoderLayer& layer = model.layers.at(0);
+  shape.attention_scratch = ops::attention_scratch(
+      model.device(),
+      {shape.B, shape.T, shape.T, c.num_attention_heads, c.num_key_value_heads, c.head_dim},
+      shape.arithmetic, layer.o.room(), layer.qkv.room());
   return shape;
 }
 
@@ -149,7 +156,7 @@ int run_train(TrainOptions& o, const std::string& command) {
   if (!o.ids.empty()) return dump_gradients(o, model);
   if (t.output_dir.empty()) t.output_dir = default_output_dir();
   const Rows rows = rows_of(o, model.config);
-  const TrainingShape shape = shape_of(o, rows);
+  const TrainingShape shape = shape_of(o, rows, model);
   const auto parameters = adapter_parameters(model);
   std::int64_t trainable = 0;
   for (const Parameter& p : parameters) trainable += p.value.numel();

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "llama/memory_replay.h"
+#include "llama/linear_replay.h"
 
 namespace qlora {
 namespace {
@@ -10,100 +10,6 @@ namespace {
 constexpr std::int64_t kCpuHeadRows = 256;                         // ops/head.cpp: kChunk
 constexpr std::int64_t kCudaLogitBytes = std::int64_t{256} << 20;  // ops/cuda/head.cu: kLogitBytes
 constexpr std::int64_t kOffloadedInputs = 3;  // on the device: in use, coming, going
-
-bool has_dropout(const TrainingShape& s) {
-  return s.lora.lora_dropout > 0;
-}
-
-// ---- A group of linear layers: ops/linear.cpp, ops/cuda/linear.cu
-
-// u = x·Aᵀ, which the backward pass needs.
-void take_u(Replay& r, ArenaUse use, const GroupShape& g) {
-  if (r.room(g) > 0) return r.columns(use, r.room(g));
-  for (const AdapterSize& a : g.adapters) r.columns(use, a.R);
-}
-
-// The weight as the product takes it: with the adapters beside it, or dequantized, or as it is.
-void take_weight(Replay& r, const GroupShape& g, bool backward) {
-  const std::int64_t room = r.room(g);
-  const BaseFormat base = r.shape().base;
-  if (room > 0) {
-    r.elements(ArenaUse::weights, (g.N() + room) * (g.K + room));
-  } else if (base == BaseFormat::int8 && !backward) {  // codes are multiplied: a part's own result
-    r.columns(ArenaUse::weights, *std::max_element(g.parts.begin(), g.parts.end()));
-  } else if (base != BaseFormat::dense) {
-    r.elements(ArenaUse::weights, g.weights());
-  }
-}
-
-// A and B in the dtype of the arithmetic.
-void take_rounded(Replay& r, const GroupShape& g, const AdapterSize& a) {
-  if (!r.on_gpu() || r.shape().arithmetic == DType::f32) return;
-  r.elements(ArenaUse::weights, a.R * g.K);
-  r.elements(ArenaUse::weights, a.N * a.R);
-}
-
-// The adapters of a group one by one, each with what its turn takes.
-template <typename Turn>
-void take_adapters(Replay& r, const GroupShape& g, Turn&& turn) {
-  for (const AdapterSize& a : g.adapters) {
-    r.scope([&] {
-      turn(a);
-      take_rounded(r, g, a);
-    });
-  }
-}
-
-// @param saves  false: nothing is saved for a backward pass, and u is scratch too
-// @param y      false: what is saved is all that is wanted
-void linear_forward(Replay& r, const GroupShape& g, bool saves = true, bool y = true) {
-  const std::int64_t room = r.room(g);
-  r.scope([&] {
-    if (room > 0) return y ? take_weight(r, g, false) : r.elements(ArenaUse::weights, room * g.K);
-    const auto adapters = [&] {
-      take_adapters(r, g, [&](const AdapterSize& a) {
-        if (!saves) r.columns(ArenaUse::weights, a.R);
-        if (has_dropout(r.shape())) r.columns(ArenaUse::weights, g.K);
-      });
-    };
-    if (r.on_gpu()) {  // the weight goes before the adapters come
-      if (y) r.scope([&] { take_weight(r, g, false); });
-      return adapters();
-    }
-    if (y) {
-      take_weight(r, g, false);
-    } else {
-      r.columns(ArenaUse::weights, g.N());
-    }
-    adapters();
-  });
-}
-
-// @param dx  false: nobody needs the gradient of the input
-void linear_backward(Replay& r, const GroupShape& g, bool dx = true) {
-  const std::int64_t room = r.room(g);
-  const auto adapters = [&] {
-    take_adapters(r, g, [&](const AdapterSize& a) {
-      r.columns(ArenaUse::weights, a.R);  // du
-      if (has_dropout(r.shape())) {       // the input dropped out; on a GPU its gradient too
-        r.columns(ArenaUse::weights, g.K * (r.on_gpu() ? 2 : 1));
-      }
-    });
-  };
-  r.scope([&] {
-    if (!r.on_gpu()) {
-      if (dx) take_weight(r, g, true);
-      return adapters();
-    }
-    r.scope([&] {
-      if (dx) return take_weight(r, g, true);
-      if (room > 0) r.elements(ArenaUse::weights, g.N() * room);  // B alone
-    });
-    if (room == 0) return adapters();
-    r.floats(ArenaUse::weights, room * g.K);    // dA
-    r.floats(ArenaUse::weights, g.N() * room);  // dB
-  });
-}
 
 // ---- A layer: llama/decoder_layer.cpp, its functions under their own names
 
@@ -201,7 +107,8 @@ void attention_backward(Replay& r, const LayerShape& l, bool need_dx) {
   r.scope([&] {
     r.columns(ArenaUse::scratch, c.attention_size());  // dattention
     linear_backward(r, l.o);
-    if (r.on_gpu()) r.floats(ArenaUse::scratch, c.num_attention_heads * r.rows());  // delta
+    if (r.on_gpu()) r.floats(ArenaUse::scratch, c.num_attention_heads * r.rows());  // delta, or
+    r.bytes(ArenaUse::scratch, r.shape().attention_scratch);
   });
   take_normed(r, l.qkv);
   if (need_dx) r.columns(ArenaUse::scratch, c.hidden_size);  // dh
@@ -253,13 +160,6 @@ void head(Replay& r) {
 }
 
 }  // namespace
-
-std::int64_t folded_columns(const TrainingShape& shape, const GroupShape& group) {
-  if (shape.device == Device::cpu || has_dropout(shape)) return 0;
-  std::int64_t ranks = 0;
-  for (const AdapterSize& a : group.adapters) ranks += a.R;
-  return rounded_up(ranks, 64);
-}
 
 StepMemory training_pass_memory(const TrainingShape& shape, const std::vector<LayerShape>& layers) {
   Replay r(shape, shape.rows());

@@ -32,7 +32,8 @@ struct TrainingShape {
   DType arithmetic = DType::bf16;          ///< of activations, embedding, head and norms
   ActivationPolicy activations = ActivationPolicy::keep;
   Device device = Device::cuda;
-  std::int64_t optimizer_bytes = 8;  ///< a trained parameter: both moments in float32
+  std::int64_t attention_scratch = 0;  ///< bytes, of a library's backward pass of attention
+  std::int64_t optimizer_bytes = 8;    ///< a trained parameter: both moments in float32
 
   /// B·T, the tokens of a batch.
   std::int64_t rows() const { return B * T; }

@@ -6,6 +6,7 @@
 #include "core/tensor.h"
 
 #if QLORA_HAS_CUDA
+#include "ops/cuda/attention_cudnn.h"
 #include "ops/cuda/elementwise.h"
 #include "ops/cuda/head.h"
 #include "ops/cuda/linear.h"

@@ -165,6 +165,20 @@ void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor
   });
 }
 
+std::int64_t attention_scratch([[maybe_unused]] Device device,
+                               [[maybe_unused]] const AttentionShape& shape,
+                               [[maybe_unused]] DType arithmetic,
+                               [[maybe_unused]] std::int64_t room_of_out,
+                               [[maybe_unused]] std::int64_t room_of_dqkv) {
+#if QLORA_HAS_CUDA
+  if (device == Device::cuda) {
+    return cuda::cudnn_scratch(shape, arithmetic, shape.H * shape.D + room_of_out,
+                               (shape.H + 2 * shape.K) * shape.D + room_of_dqkv);
+  }
+#endif
+  return 0;
+}
+
 void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& keys,
                       const Tensor& values, const Tensor& positions, Arena& arena,
                       const Tensor& out, [[maybe_unused]] AttentionKernel kernel) {

@@ -76,6 +76,11 @@ void attention_backward(const AttentionShape& shape, const Tensor& qkv, const Te
                         const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
                         const Tensor& dqkv, AttentionKernel kernel = AttentionKernel::fastest);
 
+/// Bytes of scratch that attention_backward() takes from an arena on this device beside its own
+/// kernels' F32 (B,H,T): what cuDNN wants, where it is used.
+std::int64_t attention_scratch(Device device, const AttentionShape& shape, DType arithmetic,
+                               std::int64_t room_of_out, std::int64_t room_of_dqkv);
+
 /// Generation: the k and v columns of row i of qkv (B·T, (H+2K)·D) become row positions[i] of keys
 /// and values (B, capacity, K·D); positions (B·T) I32, below the capacity.
 void append_to_cache(const AttentionShape& shape, const Tensor& qkv, const Tensor& positions,

@@ -1,29 +1,5 @@
 #include "ops/cuda/attention_cudnn.h"
 
-#if !QLORA_HAS_CUDNN
-
-namespace qlora::cuda {
-
-const std::string& cudnn_problem() {
-  static const std::string problem = "this build is without cuDNN";
-  return problem;
-}
-
-std::string cudnn_forward(const AttentionShape& /*shape*/, const Tensor& /*qkv*/,
-                          const Tensor& /*out*/, const Tensor& /*lse*/) {
-  return cudnn_problem();
-}
-
-std::string cudnn_backward(const AttentionShape& /*shape*/, const Tensor& /*qkv*/,
-                           const Tensor& /*out*/, const Tensor& /*lse*/, const Tensor& /*dout*/,
-                           Arena& /*arena*/, const Tensor& /*dqkv*/) {
-  return cudnn_problem();
-}
-
-}  // namespace qlora::cuda
-
-#else
-
 #include <cudnn_frontend.h>
 #include <dlfcn.h>
 
@@ -217,13 +193,19 @@ const Plan& plan_of(const Problem& p) {
   return *plan;
 }
 
-// Why cuDNN is not asked: it reads 16 bytes at a time, and has its fast kernels for these sizes.
-std::string refusal(const AttentionShape& s, std::initializer_list<const Tensor*> matrices) {
+// Why cuDNN is not asked: it has its fast kernels for these sizes.
+std::string refusal(const AttentionShape& s, DType dtype) {
   if (!cudnn_problem().empty()) return cudnn_problem();
   if (s.D != 64 && s.D != 128) return "head sizes of 64 and 128 only";
   if (s.S != s.T || s.T < 2) return "as many keys as queries, and more than one";
+  if (dtype != DType::bf16 && dtype != DType::f16) return "16-bit activations only";
+  return "";
+}
+
+// The same for tensors, which it reads 16 bytes at a time.
+std::string refusal(const AttentionShape& s, std::initializer_list<const Tensor*> matrices) {
   for (const Tensor* t : matrices) {
-    if (t->dtype() != DType::bf16 && t->dtype() != DType::f16) return "16-bit activations only";
+    if (std::string why = refusal(s, t->dtype()); !why.empty()) return why;
     if (reinterpret_cast<std::uintptr_t>(t->raw()) % 16 != 0 || t->dim(1) % 8 != 0) {
       return "rows at multiples of 16 bytes only";
     }
@@ -280,6 +262,11 @@ std::string cudnn_backward(const AttentionShape& s, const Tensor& qkv, const Ten
   return "";
 }
 
-}  // namespace qlora::cuda
+std::int64_t cudnn_scratch(const AttentionShape& s, DType dtype, std::int64_t out_row,
+                           std::int64_t dqkv_row) {
+  if (!refusal(s, dtype).empty()) return 0;
+  const Plan& plan = plan_of({s, dtype, (s.H + 2 * s.K) * s.D, out_row, s.H * s.D, dqkv_row});
+  return plan.problem.empty() ? plan.workspace : 0;
+}
 
-#endif
+}  // namespace qlora::cuda
