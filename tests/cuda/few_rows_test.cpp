@@ -23,19 +23,21 @@ struct Case {
 // Every number of rows that a pass computes, and passes of several; fewer rows of a weight than a
 // tile has; K below a warp's span, in whole spans and not, of more spans than warps; more low ranks
 // than blocks; more blocks than multiprocessors; the groups of a model of 3 billion parameters.
-const std::vector<Case> kCases{{1, 32, 1, {1}},
-                               {1, 64, 4, {64}},
-                               {2, 96, 8, {33, 31}},
-                               {3, 1056, 16, {130}, 2},
-                               {1, 3072, 16, {257, 64, 66}},
-                               {8, 2080, 5, {70, 6}},
-                               {5, 8192, 16, {40}},
-                               {1, 16416, 0, {9}},
-                               {4, 16416, 3, {9}},
-                               {1, 64, 200, {8}},
-                               {4, 3072, 8, {6000}},
-                               {1, 3072, 16, {3072, 1024, 1024}},
-                               {1, 8192, 16, {3072}}};
+const std::vector<Case> kAll{{1, 32, 1, {1}},
+                             {1, 64, 4, {64}},
+                             {2, 96, 8, {33, 31}},
+                             {3, 1056, 16, {130}, 2},
+                             {1, 3072, 16, {257, 64, 66}},
+                             {8, 2080, 5, {70, 6}},
+                             {5, 8192, 16, {40}},
+                             {1, 16416, 0, {9}},
+                             {4, 16416, 3, {9}},
+                             {1, 64, 200, {8}},
+                             {4, 3072, 8, {6000}},
+                             {1, 3072, 16, {3072, 1024, 1024}},
+                             {1, 8192, 16, {3072}}};
+const std::vector<Case> kCases =
+    sizes<Case>(kAll, {{1, 32, 1, {1}}, {2, 96, 8, {33, 31}}, {5, 64, 4, {70}}});
 
 Tensor magnitudes(const Tensor& x) {
   const Tensor all = widened(x);
@@ -122,7 +124,7 @@ void expect_twin(const Case& c, DType dtype, DType stored, QuantType type, bool 
     const Tensor before = residual ? to_gpu(residual) : Tensor();
     ASSERT_TRUE(cuda::few_rows_serves(g.device, there));
     Tensor first;
-    for (int run = 0; run < 3; ++run) {
+    for (int run = 0; run < kRuns; ++run) {
       const Tensor ours = poisoned(dtype, {c.T, N});
       cuda::few_rows_forward(g.device, there, before, device, ours);
       EXPECT_TRUE(within(ours, y, bounds))
@@ -147,7 +149,7 @@ TEST(CudaFewRows, ProductIsItsTwin) {
 
 TEST(CudaFewRows, EveryKindOfCodes) {
   SKIP_WITHOUT_GPU();
-  for (const Case& c : {kCases[2], kCases[4], kCases[5]}) {
+  for (const Case& c : sizes<Case>({kAll[2], kAll[4], kAll[5]}, {kAll[2]})) {
     for (const QuantType type : {QuantType::nf4, QuantType::fp4}) {
       for (const bool double_quant : {false, true}) {
         expect_twin(c, DType::f32, DType::f32, type, double_quant, false);
@@ -199,7 +201,7 @@ TEST(CudaFewRows, HeadIsItsTwin) {
         const Tensor our_x = to_gpu(x), our_head = to_gpu(head);
         ASSERT_TRUE(cuda::few_rows_serves(our_head, our_x));
         Tensor first;
-        for (int run = 0; run < 3; ++run) {
+        for (int run = 0; run < kRuns; ++run) {
           const Tensor ours = poisoned(dtype, {T, V});
           cuda::few_rows_head(our_x, our_head, ours);
           EXPECT_TRUE(within(ours, logits, bounds))

@@ -132,8 +132,9 @@ TEST(Trainer, KeepsTheNewestCheckpointsAlone) {
 
 TEST(Trainer, ALossThatIsNotFiniteStopsTheRunAndNamesStepAndRows) {
   Fixture s;
-  s.model.norm = s.model.norm.clone();
-  s.model.norm.data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  const Tensor norm = ops::host_copy(s.model.norm);
+  norm.data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  s.model.norm = ops::on(testing::test_device(), norm);
   try {
     losses_of(s);
     FAIL() << "a run with a NaN in its weights went on";
@@ -155,7 +156,7 @@ TEST(Trainer, TheBestModelComesBackAtTheEnd) {
   TrainingTask task = s.task(folder);
   task.eval = std::span(held_out).last(7);
   const TrainingResult result = train(task);
-  Arena arena;
+  Arena arena = testing::test_arena();
   const double loss = evaluation_loss(s.model, task.eval, 8, 0, arena);
   EXPECT_EQ(result.state.best_metric, loss);
 }
