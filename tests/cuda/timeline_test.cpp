@@ -1,9 +1,10 @@
 // Where the time of a step goes: its parts are told, and are not longer than the step.
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <numeric>
 
 #include "cuda/twin.h"
+#include "ops/ops.h"
 #include "ops/timeline.h"
 #include "training/small_run.h"
 
@@ -56,11 +57,12 @@ TEST(CudaTimeline, TheInnermostPartHasTheTime) {
   const Tensor x = ops::on(Device::cuda, random_tensor(DType::f32, {64, 128}, 1, 1.0f));
   const Tensor head = ops::on(Device::cuda, random_tensor(DType::f32, {512, 128}, 2, 1.0f));
   const Tensor sum = ops::empty_on(Device::cuda, DType::f64, {1});
-  const std::vector<std::int32_t> numbers(64, 7);
-  const ops::Supervised all{ops::on(Device::cuda, Tensor::from<std::int32_t>(numbers, {64})),
-                            ops::on(Device::cuda, Tensor::from<std::int32_t>(numbers, {64}))};
+  ops::fill_bytes(sum, 0);
+  std::vector<std::int32_t> numbers(64);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  const Tensor there = ops::on(Device::cuda, Tensor::from<std::int32_t>(numbers, {64}));
   ops::start_timeline();
-  ops::head_cross_entropy(x, head, all, 1.0, arena, {sum, Tensor(), Tensor(), Tensor()});
+  ops::head_cross_entropy(x, head, {there, there}, 1.0, arena, {sum, Tensor(), Tensor(), Tensor()});
   const std::vector<ops::PartTime> parts = ops::take_timeline();
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_EQ(parts[0].part, Part::head_products);
