@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "llama/training_shape.h"
+#include "training/step_profile.h"
 #include "training/trainer.h"
 
 namespace qlora {
@@ -13,28 +14,33 @@ namespace qlora {
 /// Takes note of each step of a run.
 class StepSpeed {
  public:
-  /// @param floor  tokens a second that the device could do at most, where its rates are known
-  explicit StepSpeed(std::optional<double> floor) : floor_(floor) {}
+  /// @param floor  the least that a step can take, where the device's rates are known
+  explicit StepSpeed(std::optional<ProfileFloor> floor);
 
   /// The floor of a shape on the GPU that is there, or nothing.
-  static std::optional<double> floor_of(const TrainingShape& shape);
+  static std::optional<ProfileFloor> floor_of(const TrainingShape& shape);
 
-  void add(const StepReport& step) { steps_.push_back({step.seconds, step.tokens}); }
+  void add(const StepReport& step);
 
   /// "30,247 tokens/s, 78 % of the floor" of the last step; without a floor, over the run.
   std::string last(const StepReport& step) const;
 
   /// Median of the steps behind the first three, which warm up, and the peak of the device's
-  /// memory: printed, and put into `results`. Nothing where there are fewer than five steps.
+  /// memory: printed, and put into `results`, and where the steps were told part by part, a table
+  /// of these. Nothing where there are fewer than five steps.
   void summarize(Device device, Json& results) const;
 
  private:
+  void print_profile(Json& results) const;
+
   struct Step {
     double seconds;
     std::int64_t tokens;
   };
-  std::optional<double> floor_;
+  std::optional<ProfileFloor> floor_;
+  std::optional<double> most_;  // tokens a second at the floor
   std::vector<Step> steps_;
+  StepProfile profile_;
 };
 
 }  // namespace qlora

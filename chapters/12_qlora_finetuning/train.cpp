@@ -164,6 +164,8 @@ int run_train(TrainOptions& o, const std::string& command) {
   TrainingTask task{model,       parameters,  rows.train.examples, rows.eval.examples,
                     rows.pad_id, t.arguments, t.output_dir,        {}};
   if (is_fresh && model.device() == Device::cuda) task.arena_bytes = training_memory(shape).arena;
+  task.timeline = o.profile && model.device() == Device::cuda;
+  if (o.profile && !task.timeline) fmt::print("--profile is of a GPU: this run is on the CPU\n");
   Json j = Json::object();
   const TrainingResult result = train_with_progress(task, t.lora, checkpoint_to_resume(t),
                                                     StepSpeed(StepSpeed::floor_of(shape)), &j);

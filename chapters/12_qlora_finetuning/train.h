@@ -18,6 +18,7 @@ struct TrainOptions {
   std::string date_string;     ///< for a chat template that names the day; empty: its own
   std::string ids;             ///< a batch as JSON: one pass over it instead of a run
   std::string dump_gradients;  ///< the safetensors file for that pass
+  bool profile = false;        ///< a table of the time of a step by part
   std::string json;            ///< where the result goes
 };
 

@@ -6,6 +6,8 @@
 namespace qlora {
 namespace {
 
+using ops::Part;
+
 double d(std::int64_t n) {
   return static_cast<double>(n);
 }
@@ -53,8 +55,8 @@ struct Model {
 
 class Costs {
  public:
-  void add(std::string name, Bound bound, double amount) {
-    if (amount > 0) costs_.push_back({std::move(name), bound, amount});
+  void add(std::string name, Part part, Bound bound, double amount) {
+    if (amount > 0) costs_.push_back({std::move(name), part, bound, amount});
   }
   std::vector<StepCost> take() { return std::move(costs_); }
 
@@ -95,33 +97,38 @@ std::vector<StepCost> step_costs(const TrainingShape& s) {
   const auto products = [&](const Sums& sums) { return 2 * rows * (sums.weights + sums.lora); };
 
   Costs costs;
-  costs.add("base linears, forward", Bound::products, 2 * rows * model.all.weights);
-  costs.add("base linears, dX", Bound::products, 2 * rows * model.all.weights);
-  costs.add("head, forward and dX", Bound::products, 2 * head);
-  costs.add("attention, forward", Bound::attention_forward, attention);
-  costs.add("attention, backward", Bound::attention_backward, 2.5 * attention);
-  costs.add("LoRA's products", Bound::products, 6 * rows * model.all.lora);
-  costs.add("dequantization, two passes", Bound::bytes, 2 * dequantized(model.all));
-  costs.add("norms, RoPE, SwiGLU, forward", Bound::bytes, norms + swiglu);
-  costs.add("norms, RoPE, SwiGLU, backward", Bound::bytes, norms + 2 * swiglu);
-  costs.add("LoRA's inputs and gradients, read", Bound::bytes,
+  costs.add("base linears, forward", Part::products, Bound::products, 2 * rows * model.all.weights);
+  costs.add("base linears, dX", Part::products, Bound::products, 2 * rows * model.all.weights);
+  costs.add("head, forward and dX", Part::head_products, Bound::products, 2 * head);
+  costs.add("attention, forward", Part::attention_forward, Bound::attention_forward, attention);
+  costs.add("attention, backward", Part::attention_backward, Bound::attention_backward,
+            2.5 * attention);
+  costs.add("LoRA's products", Part::lora, Bound::products, 6 * rows * model.all.lora);
+  costs.add("dequantization, two passes", Part::dequantize, Bound::bytes,
+            2 * dequantized(model.all));
+  costs.add("norms, RoPE, SwiGLU, forward", Part::element_wise, Bound::bytes, norms + swiglu);
+  costs.add("norms, RoPE, SwiGLU, backward", Part::element_wise, Bound::bytes, norms + 2 * swiglu);
+  costs.add("LoRA's inputs and gradients, read", Part::lora, Bound::bytes,
             e * rows * (2 * model.all.lora_inputs + model.all.lora_outputs));
-  costs.add("cross-entropy", Bound::bytes, 3 * e * d(s.supervised_rows()) * V);
-  costs.add("AdamW", Bound::bytes, 28 * model.all.lora);
+  costs.add("cross-entropy", Part::cross_entropy, Bound::bytes, 3 * e * d(s.supervised_rows()) * V);
+  costs.add("AdamW", Part::optimizer, Bound::bytes, 28 * model.all.lora);
+  const auto again = [&](const Sums& sums, double element_wise) {
+    costs.add("again: dequantization", Part::dequantize, Bound::bytes, dequantized(sums));
+    costs.add("again: norms, RoPE, SwiGLU", Part::element_wise, Bound::bytes, element_wise);
+    costs.add("again: LoRA's inputs, read", Part::lora, Bound::bytes, e * rows * sums.lora_inputs);
+  };
   switch (s.activations) {
     case ActivationPolicy::keep:
       break;
     case ActivationPolicy::lean:
-      costs.add("again: q, k, v, gate, up", Bound::products, products(model.again));
-      costs.add("again: their bytes", Bound::bytes,
-                dequantized(model.again) + norms + e * rows * model.again.lora_inputs);
+      costs.add("again: q, k, v, gate, up", Part::products, Bound::products, products(model.again));
+      again(model.again, norms);
       break;
     case ActivationPolicy::checkpoint:
     case ActivationPolicy::offload:
-      costs.add("again: all linears", Bound::products, products(model.all));
-      costs.add("again: attention", Bound::attention_forward, attention);
-      costs.add("again: their bytes", Bound::bytes,
-                dequantized(model.all) + norms + swiglu + e * rows * model.all.lora_inputs);
+      costs.add("again: all linears", Part::products, Bound::products, products(model.all));
+      costs.add("again: attention", Part::attention_forward, Bound::attention_forward, attention);
+      again(model.all, norms + swiglu);
       break;
   }
   return costs.take();

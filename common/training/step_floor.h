@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "llama/training_shape.h"
+#include "ops/timeline.h"
 
 namespace qlora {
 
@@ -34,7 +35,8 @@ enum class Bound { products, attention_forward, attention_backward, bytes };
 
 /// One part of a step. A multiply-add is two FLOPs.
 struct StepCost {
-  std::string name;  ///< "base linears, forward", …
+  std::string name;                      ///< "base linears, forward", …
+  ops::Part part = ops::Part::products;  ///< that a GPU's timeline counts it to
   Bound bound = Bound::products;
   double amount = 0;  ///< FLOPs, or bytes
 };

@@ -98,6 +98,7 @@ class Run {
 
 StepReport Run::one_step() {
   const Clock::time_point start = Clock::now();
+  if (task_.timeline) ops::start_timeline();
   const TrainingArguments& args = task_.arguments;
   const std::int64_t step = state_.global_step;
   std::vector<Batch> batches;
@@ -133,6 +134,7 @@ StepReport Run::one_step() {
   state_.epoch = plan_.epoch_after(state_.global_step);
   state_.num_input_tokens_seen += tokens;
   tokens_ += tokens;
+  const double seconds = seconds_since(start);
   return {state_.global_step,
           plan_.total_steps(),
           state_.epoch,
@@ -141,7 +143,8 @@ StepReport Run::one_step() {
           norm,
           tokens,
           static_cast<double>(tokens_) / seconds_since(start_),
-          seconds_since(start)};
+          seconds,
+          task_.timeline ? ops::take_timeline() : std::vector<ops::PartTime>()};
 }
 
 // Σ loss of the step: the first thing that waits for the device.

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "ops/timeline.h"
 #include "training/optimizer.h"
 #include "training/step_plan.h"
 #include "training/trainer_state.h"
@@ -14,15 +15,16 @@ namespace qlora {
 
 /// What one optimizer step did.
 struct StepReport {
-  std::int64_t step = 0;           ///< 1 for the first
-  std::int64_t total_steps = 0;    ///< of the whole run
-  double epoch = 0.0;              ///< epochs passed, with a fraction
-  double loss = 0.0;               ///< mean over the step's supervised tokens
-  double learning_rate = 0.0;      ///< the one that was used
-  double grad_norm = 0.0;          ///< before clipping
-  std::int64_t tokens = 0;         ///< tokens of the step, padding not counted
-  double tokens_per_second = 0.0;  ///< since the run began
-  double seconds = 0.0;            ///< of this step
+  std::int64_t step = 0;             ///< 1 for the first
+  std::int64_t total_steps = 0;      ///< of the whole run
+  double epoch = 0.0;                ///< epochs passed, with a fraction
+  double loss = 0.0;                 ///< mean over the step's supervised tokens
+  double learning_rate = 0.0;        ///< the one that was used
+  double grad_norm = 0.0;            ///< before clipping
+  std::int64_t tokens = 0;           ///< tokens of the step, padding not counted
+  double tokens_per_second = 0.0;    ///< since the run began
+  double seconds = 0.0;              ///< of this step
+  std::vector<ops::PartTime> parts;  ///< of these seconds on a GPU, where the task asks for it
 };
 
 /// What the caller wants to hear of a run, and how it ends one. All may be empty.
@@ -44,6 +46,7 @@ struct TrainingTask {
   /// Writes what is trained, in the form that other programs read, into a checkpoint's folder.
   std::function<void(const std::string& folder)> save_model;
   std::int64_t arena_bytes = 0;  ///< of activations, as planned; 0: as it turns out
+  bool timeline = false;         ///< whether each step's time on a GPU is told part by part
 };
 
 /// What a run came to, the part before a resumed checkpoint included.

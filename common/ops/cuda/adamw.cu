@@ -4,6 +4,7 @@
 #include <array>
 
 #include "ops/cuda/ops.h"
+#include "ops/cuda/timeline.h"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -131,6 +132,7 @@ void in_tables(std::size_t count, ArraysOf&& arrays_of, Launch&& launch) {
 }  // namespace
 
 void gradient_norm(std::span<const Tensor> gradients, Arena& arena, const Tensor& norm) {
+  const Timed timed(ops::Part::optimizer);
   std::int64_t blocks = 0;
   for (const Tensor& g : gradients) {
     require(g.dtype() == DType::f32, "gradient_norm", "gradients in float32");
@@ -150,6 +152,7 @@ void gradient_norm(std::span<const Tensor> gradients, Arena& arena, const Tensor
 }
 
 void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
+  const Timed timed(ops::Part::optimizer);
   for (const auto& [gradient, parameter, m, v] : all) {
     for (const Tensor* t : {&gradient, &parameter, &m, &v}) {
       require(t->dtype() == DType::f32, "adamw", "tensors in float32 on a GPU");

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ops/cuda/adapters.h"
+#include "ops/cuda/timeline.h"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -135,6 +136,7 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 void stack_A(const LinearGroup& group, const Matrix& A) {
+  const Timed timed(ops::Part::lora);
   const bool wide = A.columns % kEach == 0 && A.ld % kEach == 0;
   bool clear = true;
   for (const Places& table : places_of(group)) {
@@ -149,6 +151,7 @@ void stack_A(const LinearGroup& group, const Matrix& A) {
 }
 
 void stack_B(const LinearGroup& group, const Matrix& B) {
+  const Timed timed(ops::Part::lora);
   require(B.columns % kEach == 0, "stack_B", "a room of a multiple of 4 columns");
   bool clear = true;
   for (const Places& table : places_of(group)) {
@@ -163,6 +166,7 @@ void stack_B(const LinearGroup& group, const Matrix& B) {
 }
 
 void add_gradients(const LinearGroup& group, const Matrix& dA, const Matrix& dB) {
+  const Timed timed(ops::Part::lora);
   for (const Places& table : places_of(group)) {
     const dim3 grid(132, static_cast<unsigned>(table.count), 2);
     take_apart<<<grid, kThreads, 0, stream()>>>(table, static_cast<const float*>(dA.data), dA.ld,

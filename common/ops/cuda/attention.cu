@@ -2,6 +2,7 @@
 #include "ops/cuda/attention.cuh"
 #include "ops/cuda/attention_cudnn.h"
 #include "ops/cuda/ops.h"
+#include "ops/cuda/timeline.h"
 
 namespace qlora::cuda {
 namespace {
@@ -92,6 +93,7 @@ bool done_by_cudnn(const char* op, AttentionKernel kernel, const Tensor& segment
 
 void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
                        const Tensor& out, const Tensor& lse, AttentionKernel kernel) {
+  const Timed timed(ops::Part::attention_forward);
   require(lse.dtype() == DType::f32, "attention_forward", "lse in float32");
   if (out.numel() == 0) return;
   if (done_by_cudnn("attention_forward", kernel, segments,
@@ -107,6 +109,7 @@ void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor&
 void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
                         const Tensor& out, const Tensor& lse, const Tensor& dout, Arena& arena,
                         const Tensor& dqkv, AttentionKernel kernel) {
+  const Timed timed(ops::Part::attention_backward);
   constexpr const char* op = "attention_backward";
   require(lse.dtype() == DType::f32, op, "lse in float32");
   if (out.numel() == 0) return;

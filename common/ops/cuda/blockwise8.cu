@@ -1,6 +1,7 @@
 // Block-wise 8 bits with a map of 256 values: a block of threads a block of elements, both ways.
 #include "ops/cuda/quantization.cuh"
 #include "ops/cuda/quantization.h"
+#include "ops/cuda/timeline.h"
 
 namespace qlora::cuda {
 namespace {
@@ -108,6 +109,7 @@ void quantize_blockwise8(const Tensor& x, const Tensor& offset, const Tensor& ma
 }
 
 void dequantize_blockwise8(const Blockwise8Tensor& t, const Tensor& out) {
+  const Timed timed(ops::Part::dequantize);
   if (out.numel() == 0) return;
   on_element(out, "dequantize_blockwise8", [&]<typename T>(T) {
     dequantize<T><<<static_cast<unsigned>(t.absmax.numel()), kThreads, 0, stream()>>>(

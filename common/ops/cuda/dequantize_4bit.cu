@@ -4,6 +4,7 @@
 
 #include "ops/cuda/quantization.cuh"
 #include "ops/cuda/quantization.h"
+#include "ops/cuda/timeline.h"
 #include "quantization/fp4.h"
 #include "quantization/nf4.h"
 
@@ -179,6 +180,7 @@ void launch(const QuantizedTensor& q, const Maxima& maxima, std::int64_t K, std:
 }  // namespace
 
 void dequantize_4bit(const QuantizedTensor& q, const Tensor& out) {
+  const Timed timed(ops::Part::dequantize);
   constexpr const char* op = "dequantize_4bit";
   const std::int64_t n = q.numel();
   if (n == 0) return;

@@ -5,6 +5,8 @@
 #include <limits>
 #include <memory>
 
+#include "ops/cuda/timeline.h"
+
 namespace qlora::cuda {
 namespace {
 
@@ -138,16 +140,22 @@ void limit_memory(std::int64_t bytes) {
 
 void copy(const Tensor& from, const Tensor& to) {
   require(from.nbytes() == to.nbytes(), "copy", "as many bytes on both sides");
-  check(cudaMemcpyAsync(to.raw(), from.raw(), from.nbytes(), cudaMemcpyDefault, stream()), "copy");
+  {
+    const Timed timed(ops::Part::copies);
+    check(cudaMemcpyAsync(to.raw(), from.raw(), from.nbytes(), cudaMemcpyDefault, stream()),
+          "copy");
+  }
   if (from.device() == Device::cpu || to.device() == Device::cpu) synchronize();
 }
 
 void upload(const Tensor& from, const Tensor& to) {
+  const Timed timed(ops::Part::copies);
   check(cudaMemcpyAsync(to.raw(), from.raw(), from.nbytes(), cudaMemcpyHostToDevice, stream()),
         "upload");
 }
 
 void fill_bytes(const Tensor& tensor, unsigned char byte) {
+  const Timed timed(ops::Part::copies);
   check(cudaMemsetAsync(tensor.raw(), byte, tensor.nbytes(), stream()), "fill_bytes");
 }
 

@@ -1,5 +1,6 @@
 // Element by element: another dtype, sums, factors, dropout.
 #include "ops/cuda/elementwise.h"
+#include "ops/cuda/timeline.h"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -87,6 +88,7 @@ unsigned grid(std::int64_t n) {
 
 template <bool ADDED>
 void drop_out(const char* op, const Tensor& x, const Dropout& how, const Tensor& out) {
+  const Timed timed(ops::Part::lora);
   require(x.numel() == out.numel() && x.dtype() == out.dtype(), op,
           "tensors of one size and dtype");
   const std::int64_t n = x.numel();

@@ -1,5 +1,6 @@
 // Token embedding: rows copied out of the table, and gradients added up into it.
 #include "ops/cuda/ops.h"
+#include "ops/cuda/timeline.h"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -60,6 +61,7 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x) {
+  const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = ids.numel();
   const int C = static_cast<int>(table.dim(1));
   require(table.dtype() == x.dtype(), "embedding_forward", "a table in the dtype of x");
@@ -74,6 +76,7 @@ void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x) 
 }
 
 void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable) {
+  const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = ids.numel();
   const int C = static_cast<int>(dtable.dim(1));
   require(dtable.dtype() == DType::f32, "embedding_backward", "a gradient in float32");

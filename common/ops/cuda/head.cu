@@ -7,12 +7,14 @@
 #include "ops/cuda/head.h"
 #include "ops/cuda/numeric.cuh"
 #include "ops/cuda/product.h"
+#include "ops/cuda/timeline.h"
 
 namespace qlora::cuda {
 namespace {
 
 constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
+constexpr auto kPart = ops::Part::head_products;
 constexpr std::int64_t kLogitBytes = std::int64_t{256} << 20;  // of logits in memory at once
 
 // One row of C elements by a block, 16 bytes at a time where both begin at a multiple of that.
@@ -68,6 +70,7 @@ void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
 
 void head_cross_entropy(const Tensor& x, const Tensor& head, const ops::Supervised& supervised,
                         double gradient_scale, Arena& arena, const ops::HeadOutputs& out) {
+  const Timed timed(ops::Part::cross_entropy);
   const Tensor &dx = out.dx, &dhead = out.dhead, &losses = out.losses;
   const std::int64_t V = head.dim(0), C = head.dim(1), count = supervised.rows.numel();
   if (dx) fill_bytes(dx, 0);
@@ -88,16 +91,16 @@ void head_cross_entropy(const Tensor& x, const Tensor& head, const ops::Supervis
                    scores = Matrix(logits).rows_from(0, n);
       gather<T><<<blocks, 256, 0, stream()>>>(elements<T>(x), index, static_cast<int>(C),
                                               elements<T>(gathered));
-      product(kNo, chunk, kYes, Matrix(head), 1.0f, 0.0f, scores, scores);
+      product(kNo, chunk, kYes, Matrix(head), 1.0f, 0.0f, scores, scores, kPart);
       softmax_cross_entropy(logits.rows(0, n), supervised.targets.rows(first, first + n),
                             dx || dhead ? gradient_scale : 0.0, loss.rows(0, n));
       collect<<<1, 256, 0, stream()>>>(elements<float>(loss), index, static_cast<int>(n),
                                        elements<double>(out.sum), elements<float>(losses));
       if (dhead) {
-        product(kYes, scores, kNo, chunk, 1.0f, 1.0f, Matrix(dhead), Matrix(dhead));
+        product(kYes, scores, kNo, chunk, 1.0f, 1.0f, Matrix(dhead), Matrix(dhead), kPart);
       }
       if (!dx) continue;
-      product(kNo, scores, kNo, Matrix(head), 1.0f, 0.0f, chunk, chunk);
+      product(kNo, scores, kNo, Matrix(head), 1.0f, 0.0f, chunk, chunk, kPart);
       scatter<T><<<blocks, 256, 0, stream()>>>(elements<T>(gathered), index, static_cast<int>(C),
                                                elements<T>(dx));
     }

@@ -1,6 +1,7 @@
 // Rows of int8, both ways: a block of threads a row.
 #include "ops/cuda/quantization.cuh"
 #include "ops/cuda/quantization.h"
+#include "ops/cuda/timeline.h"
 
 namespace qlora::cuda {
 namespace {
@@ -84,6 +85,7 @@ void quantize_int8(const Tensor& weight, const Int8Tensor& t) {
 }
 
 void dequantize_int8(const Int8Tensor& t, const Tensor& out) {
+  const Timed timed(ops::Part::dequantize);
   const std::int64_t ld = out.dim(1);
   if (t.codes.numel() == 0) return;
   on_element(out, "dequantize_int8", [&]<typename T>(T) {

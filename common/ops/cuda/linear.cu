@@ -14,6 +14,7 @@
 #include "ops/cuda/few_rows.h"
 #include "ops/cuda/linear.h"
 #include "ops/cuda/product.h"
+#include "ops/cuda/timeline.h"
 #include "ops/quantization.h"
 
 namespace qlora::cuda {
@@ -21,9 +22,11 @@ namespace {
 
 constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
+constexpr auto kLora = ops::Part::lora;  // what of a group's time is its adapters'
 
-// to = from, row by row.
+// to = from, row by row: the adapters alone ask for it.
 void copy_rows(const Matrix& from, const Matrix& to) {
+  const Timed timed(kLora);
   const std::size_t element = size_of(from.dtype);
   check(cudaMemcpy2DAsync(to.data, static_cast<std::size_t>(to.ld) * element, from.data,
                           static_cast<std::size_t>(from.ld) * element,
@@ -75,11 +78,11 @@ void folded_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
   if (!y) {  // only u is asked for
     const Matrix A(arena.take(x.dtype(), {room, K})), u(saved->u.at(0));
     stack_A(group, A);
-    return product(kNo, in, kYes, A, 1.0f, 0.0f, u, u);
+    return product(kNo, in, kYes, A, 1.0f, 0.0f, u, u, kLora);
   }
   const Folded w(group, x.dtype(), arena);
   const Matrix u = Matrix(x).columns_from(K, room), out(y);
-  product(kNo, in, kYes, w.A, 1.0f, 0.0f, u, u);
+  product(kNo, in, kYes, w.A, 1.0f, 0.0f, u, u, kLora);
   if (saved != nullptr) copy_rows(u, Matrix(saved->u.at(0)));
   product(kNo, Matrix(x).columns_from(0, K + room), kYes, w.all.rows_from(0, N), 1.0f,
           residual ? 1.0f : 0.0f, residual ? Matrix(residual) : out, out);
@@ -92,18 +95,18 @@ void folded_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   if (dx) {
     const ArenaScope scope(arena);
     const Folded w(group, x.dtype(), arena);
-    product(kNo, g, kNo, w.B, 1.0f, 0.0f, du, du);
+    product(kNo, g, kNo, w.B, 1.0f, 0.0f, du, du, kLora);
     product(kNo, Matrix(dy).columns_from(0, N + room), kNo, w.all.columns_from(0, K), 1.0f, 0.0f,
             Matrix(dx), Matrix(dx));
   } else {
     const ArenaScope scope(arena);
     const Matrix B(arena.take(x.dtype(), {N, room}));
     stack_B(group, B);
-    product(kNo, g, kNo, B, 1.0f, 0.0f, du, du);
+    product(kNo, g, kNo, B, 1.0f, 0.0f, du, du, kLora);
   }
   const Matrix dA(arena.take(DType::f32, {room, K})), dB(arena.take(DType::f32, {N, room}));
-  product(kYes, du, kNo, Matrix(x).columns_from(0, K), 1.0f, 0.0f, dA, dA);
-  product(kYes, g, kNo, Matrix(saved.u.at(0)), 1.0f, 0.0f, dB, dB);
+  product(kYes, du, kNo, Matrix(x).columns_from(0, K), 1.0f, 0.0f, dA, dA, kLora);
+  product(kYes, g, kNo, Matrix(saved.u.at(0)), 1.0f, 0.0f, dB, dB, kLora);
   add_gradients(group, dA, dB);
 }
 
@@ -111,6 +114,7 @@ void folded_backward(const LinearGroup& group, const Tensor& x, const LinearSave
 Matrix in_dtype(const Tensor& weight, DType dtype, Arena& arena) {
   if (weight.dtype() == dtype) return Matrix(weight);
   const Tensor rounded = arena.take(dtype, weight.shape());
+  const Timed timed(kLora);
   cast(weight, rounded);
   return Matrix(rounded);
 }
@@ -148,11 +152,11 @@ void forward_apart(const LinearGroup& group, const Tensor& x, const Tensor& resi
       const Matrix u(saved != nullptr ? saved->u.at(index++)
                                       : arena.take(x.dtype(), {tokens, a.A.dim(0)}));
       product(kNo, dropped(x, K, dropout_of(run, a), arena), kYes, in_dtype(a.A, x.dtype(), arena),
-              1.0f, 0.0f, u, u);
+              1.0f, 0.0f, u, u, kLora);
       if (!y) continue;
       const Matrix columns = Matrix(y).columns_from(column, part.N);
       product(kNo, u, kYes, in_dtype(a.B, x.dtype(), arena), static_cast<float>(a.scaling), 1.0f,
-              columns, columns);
+              columns, columns, kLora);
     }
     column += part.N;
   }
@@ -171,16 +175,16 @@ void backward_apart(const LinearGroup& group, const Tensor& x, const LinearSaved
       const auto s = static_cast<float>(a.scaling);
       const Tensor& u = saved.u.at(index++);
       const Matrix du(arena.take(x.dtype(), u.shape())), grad_A(a.grad_A), grad_B(a.grad_B);
-      product(kYes, g, kNo, Matrix(u), s, 1.0f, grad_B, grad_B);
-      product(kNo, g, kNo, in_dtype(a.B, x.dtype(), arena), s, 0.0f, du, du);
-      product(kYes, du, kNo, dropped(x, K, how, arena), 1.0f, 1.0f, grad_A, grad_A);
+      product(kYes, g, kNo, Matrix(u), s, 1.0f, grad_B, grad_B, kLora);
+      product(kNo, g, kNo, in_dtype(a.B, x.dtype(), arena), s, 0.0f, du, du, kLora);
+      product(kYes, du, kNo, dropped(x, K, how, arena), 1.0f, 1.0f, grad_A, grad_A, kLora);
       if (!dx) continue;
       const Matrix A = in_dtype(a.A, x.dtype(), arena);
       if (how.p == 0) {
-        product(kNo, du, kNo, A, 1.0f, 1.0f, Matrix(dx), Matrix(dx));
+        product(kNo, du, kNo, A, 1.0f, 1.0f, Matrix(dx), Matrix(dx), kLora);
       } else {
         const Tensor through = arena.take(x.dtype(), {x.dim(0), K});
-        product(kNo, du, kNo, A, 1.0f, 0.0f, Matrix(through), Matrix(through));
+        product(kNo, du, kNo, A, 1.0f, 0.0f, Matrix(through), Matrix(through), kLora);
         add_dropout(through, how, dx);
       }
     }

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "ops/cuda/device.h"
+#include "ops/cuda/timeline.h"
 
 namespace qlora::cuda {
 namespace {
@@ -175,7 +176,7 @@ Matrix Matrix::rows_from(std::int64_t begin, std::int64_t count) const {
 }
 
 void product(Transpose trans_a, const Matrix& A, Transpose trans_b, const Matrix& B, float alpha,
-             float beta, const Matrix& C, const Matrix& D) {
+             float beta, const Matrix& C, const Matrix& D, ops::Part part) {
   const bool ta = trans_a == Transpose::yes, tb = trans_b == Transpose::yes;
   const std::int64_t M = ta ? A.columns : A.rows, K = ta ? A.rows : A.columns;
   const std::int64_t N = tb ? B.rows : B.columns;
@@ -185,6 +186,7 @@ void product(Transpose trans_a, const Matrix& A, Transpose trans_b, const Matrix
   require(A.dtype == B.dtype && C.dtype == D.dtype, "product", "A and B, C and D of one dtype");
   if (M == 0 || N == 0) return;
   require(K > 0, "product", "an inner dimension of at least 1");
+  const Timed timed(part);
   library().multiply(ta, A, tb, B, alpha, beta, C, D);
 }
 

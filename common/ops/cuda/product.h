@@ -3,6 +3,7 @@
 
 #include "core/matmul.h"
 #include "core/tensor.h"
+#include "ops/timeline.h"
 
 namespace qlora::cuda {
 
@@ -27,8 +28,9 @@ struct Matrix {
 /// transposed: with Transpose::yes A is stored (K,M), B is stored (N,K). A and B have one dtype, as
 /// have C and D, which may be wider; C may be D. beta = 0 never reads C. Products in float32 are in
 /// full float32, not TF32. Equal calls give equal bits.
+/// @param part  of a step, which its time belongs to
 /// @throws std::invalid_argument if sizes or dtypes do not fit
 void product(Transpose trans_a, const Matrix& A, Transpose trans_b, const Matrix& B, float alpha,
-             float beta, const Matrix& C, const Matrix& D);
+             float beta, const Matrix& C, const Matrix& D, ops::Part part = ops::Part::products);
 
 }  // namespace qlora::cuda

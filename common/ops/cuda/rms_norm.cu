@@ -2,6 +2,7 @@
 // array is read once; the weight's gradient is a pass of its own, a block a strip of columns.
 #include "ops/cuda/ops.h"
 #include "ops/cuda/overlap.cuh"
+#include "ops/cuda/timeline.h"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -162,6 +163,7 @@ void on_row(int C, bool all_aligned, F&& f) {
 
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
                       const Tensor& rstd) {
+  const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = x.dim(0);
   const int C = static_cast<int>(x.dim(1));
   if (rows == 0) return;
@@ -179,6 +181,7 @@ void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const T
 
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
                        const Tensor& dx, const Tensor& dweight) {
+  const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = x.dim(0);
   const int C = static_cast<int>(x.dim(1));
   if (rows == 0) return;

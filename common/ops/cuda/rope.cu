@@ -1,5 +1,6 @@
 // Rotary position embedding, in place.
 #include "ops/cuda/ops.h"
+#include "ops/cuda/timeline.h"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -37,6 +38,7 @@ __global__ void __launch_bounds__(kThreads)
 
 void rope(const Tensor& x, std::int64_t heads, std::int64_t D, const Tensor& positions,
           const Tensor& cos, const Tensor& sin, float sign) {
+  const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = x.dim(0), ld = x.dim(1);
   const int half = static_cast<int>(D / 2), pairs = static_cast<int>(heads * (D / 2));
   if (rows == 0 || pairs == 0) return;

@@ -1,6 +1,7 @@
 // SwiGLU, in one pass over its arrays each way.
 #include "ops/cuda/ops.h"
 #include "ops/cuda/overlap.cuh"
+#include "ops/cuda/timeline.h"
 #include "ops/cuda/wide.cuh"
 
 namespace qlora::cuda {
@@ -63,6 +64,7 @@ void over_columns(std::int64_t rows, int F, bool all_aligned, Launch&& launch) {
 }  // namespace
 
 void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
+  const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = gate_up.dim(0), F = gate_up.dim(1) / 2, ld = y.dim(1);
   if (rows == 0 || F == 0) return;
   on_element(y, "swiglu_forward", [&]<typename T>(T) {
@@ -77,6 +79,7 @@ void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
 }
 
 void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up) {
+  const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = dy.dim(0), F = dy.dim(1), ld = dgate_up.dim(1);
   if (rows == 0 || F == 0) return;
   on_element(dy, "swiglu_backward", [&]<typename T>(T) {
