@@ -69,7 +69,6 @@ TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
 // checkpoint.
 TokenizedDataset random_rows(const LlamaConfig& config, const TrainingOptions& t) {
   const TrainingArguments& a = t.arguments;
-  if (a.max_steps <= 0) throw UsageError("--random-model needs --max-steps N");
   TokenizedDataset data;
   data.rows = a.max_steps * a.per_device_train_batch_size * a.gradient_accumulation_steps;
   const Random random{a.seed, stream_of(0x726f7773)};
@@ -87,12 +86,26 @@ TokenizedDataset random_rows(const LlamaConfig& config, const TrainingOptions& t
   return data;
 }
 
+bool are_random(const TrainOptions& o) {
+  return !o.model.random_model.empty() && o.training.data.empty();
+}
+
 }  // namespace
+
+void require_rows(const TrainOptions& o) {
+  if (are_random(o)) {
+    if (o.training.arguments.max_steps <= 0) {
+      throw UsageError("--random-model needs --max-steps N");
+    }
+  } else if (o.training.data.empty()) {
+    throw UsageError("--data FILE is needed");
+  }
+}
 
 Rows rows_of(const TrainOptions& o, const LlamaConfig& config) {
   const TrainingOptions& t = o.training;
-  if (!o.model.random_model.empty() && t.data.empty()) return {random_rows(config, t), {}, 0};
-  if (t.data.empty()) throw UsageError("--data FILE is needed");
+  require_rows(o);
+  if (are_random(o)) return {random_rows(config, t), {}, 0};
   const Tokenizer tokenizer = Tokenizer::load(o.model.model);
   Rows rows{tokenized(t.data, tokenizer, config, o), {}, tokenizer.padding()};
   if (!t.eval_data.empty()) rows.eval = tokenized(t.eval_data, tokenizer, config, o);

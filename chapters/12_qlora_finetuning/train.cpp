@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <limits>
 
 #include "checkpoint/peft_adapter.h"
 #include "core/files.h"
@@ -81,22 +82,34 @@ std::optional<std::string> checkpoint_to_resume(const TrainingOptions& t) {
   return newest;
 }
 
-// The shape of the run's longest rows.
-TrainingShape shape_of(const TrainOptions& o, const Rows& rows, const LlamaModel& model) {
-  TrainingShape shape = training_shape(o.model, o.training);
+// The length of the longest row.
+std::int64_t longest_of(const Rows& rows) {
   std::size_t longest = 1;
   for (const TokenizedExample& row : rows.train.examples) {
     longest = std::max(longest, row.input_ids.size());
   }
-  shape.T = static_cast<std::int64_t>(longest);
-  shape.arithmetic = model.arithmetic();
+  return static_cast<std::int64_t>(longest);
+}
+
+// What a library's attention wants beside the plan's own parts.
+std::int64_t attention_scratch(const TrainingShape& s, const LlamaModel& model) {
   const LlamaConfig& c = model.config;
   const DecoderLayer& layer = model.layers.at(0);
-  shape.attention_scratch = ops::attention_scratch(
-      model.device(),
-      {shape.B, shape.T, shape.T, c.num_attention_heads, c.num_key_value_heads, c.head_dim},
-      shape.arithmetic, layer.o.room(), layer.qkv.room());
-  return shape;
+  return ops::attention_scratch(
+      model.device(), {s.B, s.T, s.T, c.num_attention_heads, c.num_key_value_heads, c.head_dim},
+      s.arithmetic, layer.o.room(), layer.qkv.room());
+}
+
+// What could be done where memory ran out, and what of the run is kept.
+std::string advice(const TrainOptions& o, const TrainingShape& shape, std::int64_t available) {
+  std::string line = memory_shortage(shape, available);
+  if (line.empty()) {
+    line = "a step of training needs " + readable_bytes(training_memory(shape).total());
+    if (!o.training.eval_data.empty()) line += ": try a smaller --per-device-eval-batch-size";
+  }
+  const std::string& folder = o.training.output_dir;
+  const auto kept = folder.empty() ? std::nullopt : newest_checkpoint(folder);
+  return "; " + line + (kept ? "; " + *kept + " is kept" : "");
 }
 
 // A base that is not quantized yet becomes NF4 with double quantization unless told otherwise.
@@ -142,28 +155,36 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
   return result;
 }
 
-int run_train(TrainOptions& o, const std::string& command) {
-  settle(o.training);
-  default_to_nf4(o.model);
+namespace {
+
+// An adapter that training goes on with brings its own configuration, which is saved with it again.
+void go_on_with_adapter(TrainOptions& o) {
+  const std::vector<std::string>& adapters = o.model.adapters;
+  if (adapters.empty()) return;
+  if (adapters.size() > 1) throw UsageError("--adapter: training goes on with one, not several");
+  o.training.lora = read_adapter(adapters.front()).config;
+}
+
+// The run itself. `shape` becomes that of its longest rows once they are known.
+int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& shape) {
   TrainingOptions& t = o.training;
-  const bool is_fresh = o.model.adapters.empty();
-  if (t.memory_limit && is_fresh) require_memory(training_shape(o.model, t), *t.memory_limit);
-  if (t.memory_limit) ops::limit_gpu_memory(*t.memory_limit);
   LlamaModel model = load(o.model);
   t.lora.base_model_name_or_path = o.model.model;
   t.lora.task_type = "CAUSAL_LM";
-  if (is_fresh) attach_lora(model, t.lora, t.arguments.seed);
+  if (o.model.adapters.empty()) attach_lora(model, t.lora, t.arguments.seed);
   if (!o.ids.empty()) return dump_gradients(o, model);
   if (t.output_dir.empty()) t.output_dir = default_output_dir();
   const Rows rows = rows_of(o, model.config);
-  const TrainingShape shape = shape_of(o, rows, model);
+  shape.T = longest_of(rows);
+  shape.arithmetic = model.arithmetic();
+  shape.attention_scratch = attention_scratch(shape, model);
   const auto parameters = adapter_parameters(model);
   std::int64_t trainable = 0;
   for (const Parameter& p : parameters) trainable += p.value.numel();
   fmt::print("base: {}; {} trainable parameters\n", base_format(model), grouped(trainable));
   TrainingTask task{model,       parameters,  rows.train.examples, rows.eval.examples,
                     rows.pad_id, t.arguments, t.output_dir,        {}};
-  if (is_fresh && model.device() == Device::cuda) task.arena_bytes = training_memory(shape).arena;
+  if (model.device() == Device::cuda) task.arena_bytes = training_memory(shape).arena;
   task.timeline = o.profile && model.device() == Device::cuda;
   if (o.profile && !task.timeline) fmt::print("--profile is of a GPU: this run is on the CPU\n");
   Json j = Json::object();
@@ -183,6 +204,25 @@ int run_train(TrainOptions& o, const std::string& command) {
   j["output_dir"] = t.output_dir;
   write_results(o.json, j);
   return 0;
+}
+
+}  // namespace
+
+int run_train(TrainOptions& o, const std::string& command) {
+  settle(o.training);
+  if (o.ids.empty()) require_rows(o);
+  default_to_nf4(o.model);
+  go_on_with_adapter(o);
+  const std::optional<std::int64_t> limit = o.training.memory_limit;
+  TrainingShape shape = training_shape(o.model, o.training);
+  require_memory(shape, limit.value_or(std::numeric_limits<std::int64_t>::max()));
+  if (limit) ops::limit_gpu_memory(*limit);
+  try {
+    return train_and_save(o, command, shape);
+  } catch (const MemoryRanOut& e) {
+    if (!o.ids.empty()) throw;
+    throw MachineLacks(e.what() + advice(o, shape, e.available()));
+  }
 }
 
 }  // namespace qlora

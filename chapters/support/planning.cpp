@@ -40,9 +40,10 @@ void set_base(const Json& config, const ModelOptions& o, TrainingShape& shape) {
 
 DType arithmetic_of(const ModelOptions& o, const TrainingShape& shape) {
   if (shape.device == Device::cpu) return DType::f32;
-  if (o.bf16 || o.compute_dtype == "bfloat16") return DType::bf16;
-  if (o.fp16 || o.compute_dtype == "float16") return DType::f16;
-  return shape.config.dtype;
+  const std::string& name = o.dtype.empty() ? o.compute_dtype : o.dtype;
+  if (o.bf16 || (!o.fp16 && name == "bfloat16")) return DType::bf16;
+  if (o.fp16 || name == "float16") return DType::f16;
+  return name == "float32" ? DType::f32 : shape.config.dtype;
 }
 
 }  // namespace

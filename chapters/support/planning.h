@@ -14,7 +14,7 @@ Device planned_device(const ModelOptions& o);
 
 /// The shape of the run that `train` would make with these options, from config.json alone: no
 /// weight is looked at. A base that is not quantized becomes NF4 with double quantization unless
-/// told otherwise. Arithmetic is float32 on the CPU; on a GPU what --bf16, --fp16 or
+/// told otherwise. Arithmetic is float32 on the CPU; on a GPU what --bf16, --fp16, --dtype or
 /// --bnb-4bit-compute-dtype says, else the folder's own dtype.
 /// @param training  settled
 /// @throws UsageError, BadInput

@@ -1,6 +1,7 @@
 // Errors with the file and the place where they happened, and the exit codes they end in.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -50,6 +51,20 @@ class MachineLacks : public Error {
  public:
   /// @param line  says all three
   explicit MachineLacks(const std::string& line) : Error(ExitCode::machine_lacks, line) {}
+};
+
+/// A device's memory ran out at run time.
+class MemoryRanOut : public MachineLacks {
+ public:
+  /// @param line       how much was asked for, and how much there was
+  /// @param available  bytes that this process could have in all
+  MemoryRanOut(const std::string& line, std::int64_t available)
+      : MachineLacks(line), available_(available) {}
+  /// Bytes that this process could have in all: what it held then, and what was free.
+  std::int64_t available() const { return available_; }
+
+ private:
+  std::int64_t available_;
 };
 
 /// A function was called with arguments that contradict each other: a mistake in the program.

@@ -262,13 +262,18 @@ std::string fitting_options(const TrainingShape& shape, std::int64_t limit) {
   return line;
 }
 
-void require_memory(const TrainingShape& shape, std::int64_t limit) {
+std::string memory_shortage(const TrainingShape& shape, std::int64_t limit) {
   const std::int64_t needed = training_memory(shape).total();
-  if (needed <= limit) return;
+  if (needed <= limit) return "";
   const std::string fitting = fitting_options(shape, limit);
-  throw MachineLacks(
-      "the run needs " + readable_bytes(needed) + ", " + readable_bytes(limit) + " are there; " +
-      (fitting.empty() ? "no batch and no length of this model fits" : "these fit: " + fitting));
+  return "the run needs " + readable_bytes(needed) + ", " + readable_bytes(limit) + " are there; " +
+         (fitting.empty() ? "no batch and no length of this model fits" : "these fit: " + fitting);
+}
+
+void require_memory(const TrainingShape& shape, std::int64_t limit) {
+  if (const std::string line = memory_shortage(shape, limit); !line.empty()) {
+    throw MachineLacks(line);
+  }
 }
 
 std::string readable_bytes(std::int64_t bytes) {

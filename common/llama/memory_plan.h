@@ -54,8 +54,11 @@ std::vector<FittingBatch> what_fits(const TrainingShape& shape, std::int64_t lim
 /// does not fit below the limit, the fastest first, or "" where none of them does.
 std::string fitting_options(const TrainingShape& shape, std::int64_t limit);
 
-/// @throws MachineLacks if the plan needs more than `limit` bytes: what it needs, what there is,
-/// and fitting_options()
+/// "" if the plan needs at most `limit` bytes; else what it needs, what there is, and
+/// fitting_options(), in one line.
+std::string memory_shortage(const TrainingShape& shape, std::int64_t limit);
+
+/// @throws MachineLacks with memory_shortage(), if there is one
 void require_memory(const TrainingShape& shape, std::int64_t limit);
 
 /// "23.1 GiB"; below one GiB in MiB.

@@ -60,7 +60,8 @@ void limit_gpu(const std::string& compute_capability) {
   unsigned major = 0, minor = 0;
   char rest = 0;
   // NOLINTNEXTLINE(cert-err34-c): the number of conversions is looked at
-  if (std::sscanf(compute_capability.c_str(), "%2u.%1u%c", &major, &minor, &rest) != 2) {
+  const int found = std::sscanf(compute_capability.c_str(), "%2u.%1u%c", &major, &minor, &rest);
+  if (found != 2 || major < 1 || major > 99) {  // a sign wraps around
     throw UsageError("--compute-capability must be two numbers such as 7.5");
   }
 #if QLORA_HAS_CUDA

@@ -28,10 +28,11 @@ std::int64_t gpu_memory();
 /// included, the driver's own context not; of the CPU the process's peak (VmHWM).
 std::int64_t peak_memory(Device device);
 
-/// From here on tensors on the GPU take no more than so many bytes together; beyond, MachineLacks.
+/// From here on tensors on the GPU take no more than so many bytes together; beyond, MemoryRanOut.
 void limit_gpu_memory(std::int64_t bytes);
 
-/// Uninitialized memory. @throws MachineLacks where there is no such device, or too little memory
+/// Uninitialized memory. @throws MachineLacks where there is no such device, MemoryRanOut where it
+/// has too little memory
 Tensor empty_on(Device device, DType dtype, Shape shape);
 
 /// The tensor on a device: itself if it is there, else a copy.

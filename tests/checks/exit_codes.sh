@@ -144,12 +144,30 @@ plan 4 'needs .* MiB, 64.0 MiB are there; these fit: --' --model "$tiny" --max-m
 expect 2 'learning-rat' train --learning-rat 1
 expect 2 'lr-scheduler-type' train --lr-scheduler-type sideways
 expect 2 'packing' train --packing maybe
-expect 2 'activations lean' train --activations lean
-expect 2 'max-memory' train --max-memory 16GiB
+expect 2 'activations offload moves .* on the CPU checkpoint does' train --device cpu --activations offload
+expect 2 'max-memory must be a size.*16Gib' train --max-memory 16Gib
+expect 2 'activations lean contradict' train --activations lean --gradient-checkpointing
 expect 2 'packing-strategy.*wrapped.*bfd' train --packing --packing-strategy wrapped
 echo '{"learning_rat": 1}' >"$work/config.json"
 expect 2 'learning_rat' train --config "$work/config.json"
-expect 4 'cuda' "$bin/ch08_llama_decoder" logits --model "$model" --device cuda \
+expect 2 'data FILE is needed' tune "$tiny"
+random() { expect 2 "$1" "$bin/ch12_qlora_finetuning" train --random-model llama-3.2-1b --output-dir "$work/out" "${@:2}"; }
+random 'random-model needs --max-steps'
+random 'one of --model DIR and --random-model' --model "$tiny" --max-steps 1
+expect 2 'bf16 and --fp16' train --bf16 --fp16
+expect 2 'adapter: .* one, not several' train --adapter "$work/one" --adapter "$work/two"
+for number in nonsense 7 7.5.1 -7.5; do
+  expect 2 'compute-capability must be two numbers' train --compute-capability "$number"
+done
+
+# a GPU that is not there, or no back end for it: what was asked for cannot be, auto computes on the CPU
+export CUDA_VISIBLE_DEVICES=
+no_gpu='no CUDA back end; --device cpu|there is no GPU to use: '
+expect 4 "$no_gpu" train --device cuda
+expect 4 "$no_gpu" "$bin/ch08_llama_decoder" generate --model "$tiny" --device cuda --prompt hi
+expect 4 "$no_gpu" "$bin/ch08_llama_decoder" logits --model "$model" --device cuda \
   --ids "$work/ids.json" --output "$work/out"
+expect 4 "$no_gpu" "$bin/ch14_evaluation" evaluate --model "$tiny" --device cuda \
+  --data "$root/data/prices/test.jsonl" --report "$work/out"
 echo "$count cases"
 exit "$bad"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # gpu_test.sh [--no-sanitizer] [--benchmarks]: runs the CUDA tests that lie beside this script, then the
-# kernels under compute-sanitizer, then, where asked for, the benchmarks; prints a line for each with
-# its seconds. What takes longer than QLORA_STAGE_SECONDS (300) has failed. Exit code 0 if all passed,
-# 1 if something failed, 4 without a GPU. `./course gpu-test --pack DIR` makes the folder.
+# programs themselves (programs.sh), then the kernels under compute-sanitizer, then, where asked for, the
+# benchmarks; prints a line for each with its seconds. What takes longer than QLORA_STAGE_SECONDS (300)
+# has failed. Exit code 0 if all passed, 1 if something failed, 4 without a GPU. `./course gpu-test --pack
+# DIR` makes the folder.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 sanitize=1 measure=0 limit=${QLORA_STAGE_SECONDS:-300}
@@ -62,6 +63,10 @@ export QLORA_TEST_DEVICE=cuda
 suite 'decoder on the GPU' test_llama 'Models/*:GoldenBf16*:GoldenRope*:GoldenGreedy*:GoldenJson*'
 suite 'training on the GPU' test_training 'All/Golden*:GoldenAdapter*:GoldenGradient*:GoldenAccumulation*:Trainer.*'
 unset QLORA_TEST_DEVICE
+
+stage "$log/programs" bash "$here/programs.sh"
+((code)) && grep -vE '^  ok ' "$log/programs"
+say 'programs' "$(outcome "$log/programs" "$( ((code)) && echo 'FAILED: ')$(tail -n 1 "$log/programs")")"
 
 for tool in memcheck racecheck; do
   ((sanitize)) || break

@@ -31,7 +31,6 @@ struct Outputs {
   double loss = 0;
   std::vector<Tensor> states;  // (B,T,C)
 };
-
 Outputs run(LlamaModel& model, const Batch& batch) {
   Arena arena = test_arena();
   Outputs out;
@@ -276,7 +275,7 @@ TEST(GoldenJson, LossesAndGreedyTokens) {
     const auto& expected = json.at("greedy").at("new_tokens").as_array();
     Arena arena = test_arena();
     model.config.eos_token_ids.clear();
-    const auto ids = generate(model, prompt, static_cast<std::int64_t>(expected.size()), {}, arena);
+    const auto ids = generate(model, prompt, std::ssize(expected), {}, arena);
     ASSERT_EQ(ids.size(), expected.size());
     for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ids[i], expected[i].as_integer());
   }

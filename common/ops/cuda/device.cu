@@ -10,6 +10,32 @@
 namespace qlora::cuda {
 namespace {
 
+// What a build for other GPUs has no code of: cudaFuncGetAttributes() says so.
+__global__ void any_kernel() {}
+
+std::string version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+// Why there is no GPU to use, in the driver's words, and with what else is known.
+std::string reason(cudaError_t code, const DeviceInfo& info) {
+  const std::string words = cudaGetErrorString(code);
+  if (code == cudaErrorInsufficientDriver) {
+    int driver = 0, build = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&build);
+    return words + (driver == 0 ? "; no driver is installed"
+                                : "; the driver is of CUDA " + version(driver) +
+                                      ", this build of " + version(build));
+  }
+  if (code == cudaErrorNoKernelImageForDevice || code == cudaErrorUnsupportedPtxVersion) {
+    const std::string number = std::to_string(info.major) + std::to_string(info.minor);
+    return words + "; built with CMAKE_CUDA_ARCHITECTURES=" + number + " it runs on this " +
+           info.name;
+  }
+  return words;
+}
+
 // The device and its stream, made once and for the whole process: as long as it lives, a tensor
 // may.
 struct Context {
@@ -34,12 +60,14 @@ struct Context {
     info.multiprocessors = properties.multiProcessorCount;
     info.shared_memory = properties.sharedMemPerBlockOptin;
     info.total_memory = properties.totalGlobalMem;
+    cudaFuncAttributes kernel{};
+    if (failed(cudaFuncGetAttributes(&kernel, any_kernel))) return;
     if (failed(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking))) stream = nullptr;
   }
 
   bool failed(cudaError_t code) {
     if (code == cudaSuccess) return false;
-    problem = cudaGetErrorString(code);
+    problem = reason(code, info);
     return true;
   }
 };
@@ -74,6 +102,18 @@ std::string mebibytes(std::size_t bytes) {
   return std::to_string((bytes + (std::size_t{1} << 20) - 1) >> 20) + " MiB";
 }
 
+// Memory of the driver: what is free includes what kernels take when they are first launched.
+[[noreturn]] void ran_out(const std::string& asked_for) {
+  constexpr std::int64_t kKernels = std::int64_t{256} << 20;
+  cudaGetLastError();  // the next launch is not to blame
+  std::size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  const std::int64_t more = std::max(static_cast<std::int64_t>(free) - kKernels, std::int64_t{0});
+  throw MemoryRanOut("the GPU's memory: " + asked_for + ", " + mebibytes(free) + " of " +
+                         mebibytes(total) + " are free",
+                     memory().now + more);
+}
+
 }  // namespace
 
 bool available() {
@@ -106,20 +146,15 @@ Tensor empty(DType dtype, Shape shape) {
   Memory& used = memory();
   const auto size = static_cast<std::int64_t>(bytes);
   if (used.now + size > used.limit) {
-    throw MachineLacks("--max-memory: " + mebibytes(bytes) + " more were asked for, " +
-                       mebibytes(static_cast<std::size_t>(used.now)) + " of " +
-                       mebibytes(static_cast<std::size_t>(used.limit)) + " are in use");
+    throw MemoryRanOut("--max-memory: " + mebibytes(bytes) + " more were asked for, " +
+                           mebibytes(static_cast<std::size_t>(used.now)) + " of " +
+                           mebibytes(static_cast<std::size_t>(used.limit)) + " are in use",
+                       used.limit);
   }
   void* data = nullptr;
   // An empty tensor still needs an address: it is not the tensor without memory.
   const cudaError_t code = cudaMalloc(&data, bytes == 0 ? 1 : bytes);
-  if (code == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // the next launch is not to blame
-    std::size_t free = 0, total = 0;
-    cudaMemGetInfo(&free, &total);
-    throw MachineLacks("the GPU's memory: " + mebibytes(bytes) + " more were asked for, " +
-                       mebibytes(free) + " of " + mebibytes(total) + " are free");
-  }
+  if (code == cudaErrorMemoryAllocation) ran_out(mebibytes(bytes) + " more were asked for");
   check(code, "cudaMalloc");
   used.now += size;
   used.peak = std::max(used.peak.load(), used.now.load());
@@ -165,6 +200,7 @@ void synchronize() {
 
 void check(cudaError_t code, const char* op) {
   if (code == cudaSuccess) return;
+  if (code == cudaErrorMemoryAllocation) ran_out(std::string(op) + " found too little");
   throw Error(ExitCode::check_failed, std::string(op) + ": CUDA: " + cudaGetErrorString(code));
 }
 

@@ -36,7 +36,7 @@ void limit_device(int major, int minor);
 cudaStream_t stream();
 
 /// Memory on the device, uninitialized, aligned to 256 bytes; freed with its last tensor.
-/// @throws MachineLacks saying how much was asked for and how much is free
+/// @throws MemoryRanOut saying how much was asked for and how much is free
 Tensor empty(DType dtype, Shape shape);
 
 /// Bytes that empty() holds now, and the most that it held at once.
@@ -63,7 +63,7 @@ void fill_bytes(const Tensor& tensor, unsigned char byte);
 /// Waits for all that the stream holds. @throws Error if a kernel failed
 void synchronize();
 
-/// @throws Error naming the op and the driver's reason unless `code` is success; MachineLacks where
+/// @throws Error naming the op and the driver's reason unless `code` is success: MemoryRanOut where
 ///         memory is short
 void check(cudaError_t code, const char* op);
 

@@ -16,6 +16,7 @@ constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what NVIDIA advise
 
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) cuda::check(cudaErrorMemoryAllocation, "cuBLASLt");
   throw Error(ExitCode::check_failed,
               std::string("cuBLASLt: ") + what + ": " + cublasLtGetStatusString(status));
 }
