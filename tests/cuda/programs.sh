@@ -31,9 +31,9 @@ expect() {
   timeout --kill-after=5 120 "$@" >"$work/stdout" 2>"$work/stderr" || got=$?
   if ((code)); then
     says=$(grep -E '^ch[0-9]{2}_[a-z0-9_]+: ' "$work/stderr")
-    [[ $got == "$code" && $says != *$'\n'* ]] && grep -qE "$pattern" <<<"$says"
+    [[ $got == "$code" && $says != *$'\n'* ]] && grep -qE -e "$pattern" <<<"$says"
   else
-    [[ $got == 0 ]] && grep -qE "$pattern" "$work/stdout" "$work/stderr"
+    [[ $got == 0 ]] && grep -qE -e "$pattern" "$work/stdout" "$work/stderr"
   fi
   verdict "$label" $((!$?))
   [[ $got == "$code" ]] || echo "  exit code $got, expected $code and \"$pattern\""
