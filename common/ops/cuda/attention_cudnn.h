@@ -27,8 +27,8 @@ std::string cudnn_forward(const AttentionShape& shape, const Tensor& qkv, const 
 std::string cudnn_backward(const AttentionShape& shape, const Tensor& qkv, const Tensor& out,
                            const Tensor& lse, const Tensor& dout, Arena& arena, const Tensor& dqkv);
 
-/// Bytes that cudnn_backward() takes from the arena for rows of out_row and dqkv_row elements; 0 where
-/// it does not serve.
+/// Bytes that cudnn_backward() takes from the arena for rows of out_row and dqkv_row elements; 0
+/// where it does not serve.
 std::int64_t cudnn_scratch(const AttentionShape& shape, DType dtype, std::int64_t out_row,
                            std::int64_t dqkv_row);
 
