@@ -18,7 +18,7 @@ constexpr std::uint64_t kInitialization = 0x6c6f7261;  // keeps these numbers ap
 Adapter empty_adapter(const LlamaModel& model, const LinearGroup& group, const Projection& p,
                       const LoraConfig& config, std::uint64_t stream) {
   const std::int64_t R = r_of(config, p.name);
-  const auto zeros = [&](Shape shape) {
+  const auto zeros = [&](const Shape& shape) {
     const Tensor t = ops::empty_on(model.device(), adapter_dtype(model.arithmetic()), shape);
     ops::fill_bytes(t, 0);
     return t;

@@ -95,6 +95,7 @@ void loss_backward(const LlamaModel& model, const Batch& batch, const TrainingPa
   LayerInputs inputs(model, ids.numel(), training.policy, arena);
   ops::embedding_forward(model.embed_tokens, ids, inputs.at(0));
   std::vector<LayerActivations> kept;
+  kept.reserve(L);
   for (std::size_t l = 0; l < L; ++l) {
     kept.push_back(
         layer_forward(model, l, inputs.leaving(l), pass, training.policy, arena, inputs.output(l)));

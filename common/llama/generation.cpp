@@ -1,7 +1,6 @@
 #include "llama/generation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <numeric>
 
@@ -111,36 +110,6 @@ Tensor decode_step(const LlamaModel& model, std::span<const std::int32_t> ids, K
   const Tensor logits = arena.take(model.arithmetic(), {1, model.config.vocab_size});
   decode_ids(model, ids, cache, arena, logits);
   return logits;
-}
-
-std::int32_t sample(std::span<const float> logits, const Sampling& sampling, std::uint64_t index) {
-  const auto most_likely = std::max_element(logits.begin(), logits.end());
-  if (sampling.temperature <= 0) return static_cast<std::int32_t>(most_likely - logits.begin());
-  std::vector<std::int32_t> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
-    return logits[static_cast<std::size_t>(a)] > logits[static_cast<std::size_t>(b)];
-  });
-  if (sampling.top_k > 0 && sampling.top_k < static_cast<std::int64_t>(order.size())) {
-    order.resize(static_cast<std::size_t>(sampling.top_k));
-  }
-  std::vector<double> mass;
-  for (std::int32_t id : order) {
-    const double above = logits[static_cast<std::size_t>(id)] - *most_likely;
-    mass.push_back(std::exp(above / sampling.temperature));
-  }
-  const double total = std::accumulate(mass.begin(), mass.end(), 0.0);
-  double kept = 0;
-  std::size_t count = 0;
-  while (count < mass.size() && (count == 0 || kept <= sampling.top_p * total))
-    kept += mass[count++];
-  const Random random{sampling.seed, stream_of(0x73616d70)};
-  double left = static_cast<double>(random.uniform(index)) * kept;
-  for (std::size_t i = 0; i < count; ++i) {
-    left -= mass[i];
-    if (left < 0) return order[i];
-  }
-  return order[count - 1];
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "llama/model.h"
+#include "llama/sampling.h"
 
 namespace qlora {
 
@@ -27,18 +28,6 @@ struct KeyValueCache {
 ///         tables are too short
 Tensor decode_step(const LlamaModel& model, std::span<const std::int32_t> ids, KeyValueCache& cache,
                    Arena& arena);
-
-/// How the next token is chosen (transformers: GenerationConfig).
-struct Sampling {
-  double temperature = 0.0;  ///< 0: the most likely token (greedy)
-  std::int64_t top_k = 0;    ///< 0: off; else the k most likely tokens
-  double top_p = 1.0;        ///< the smallest set of most likely tokens with more than this mass
-  std::uint64_t seed = 0;    ///< of the draws; greedy makes none
-};
-
-/// One choice from logits (V) F32. Temperature, then top_k, then top_p, then a draw with the random
-/// number of `index`; ties go to the lower id.
-std::int32_t sample(std::span<const float> logits, const Sampling& sampling, std::uint64_t index);
 
 /// Generates up to max_new_tokens ids after the prompt, ends at any of the model's eos tokens
 /// (which is returned too), and calls on_token for each. The arena lies on the model's device. On a
