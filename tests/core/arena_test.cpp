@@ -54,6 +54,17 @@ TEST(Arena, ZerosAreZeroInMemoryThatWasUsed) {
   for (float x : arena.take_zeros(DType::f32, {100}).span<float>()) EXPECT_EQ(x, 0.0f);
 }
 
+TEST(Arena, WhatIsReservedIsOneBlockThatGrowsByLittle) {
+  constexpr std::size_t kReserved = std::size_t{64} << 20;
+  Arena arena;
+  arena.reserve(kReserved);
+  for (int i = 0; i < 64; ++i) arena.take(DType::u8, {std::int64_t{1} << 20});
+  EXPECT_EQ(arena.held_bytes(), kReserved);
+  arena.take(DType::u8, {1});
+  EXPECT_LE(arena.held_bytes(), kReserved + (std::size_t{4} << 20));
+  EXPECT_THROW(arena.reserve(kReserved), std::invalid_argument);
+}
+
 TEST(Arena, EmptyShapesTakeNothing) {
   Arena arena;
   EXPECT_EQ(arena.take(DType::f32, {0, 5}).numel(), 0);
