@@ -20,6 +20,7 @@ class StepSpeed {
   /// The floor of a shape on the GPU that is there, or nothing.
   static std::optional<ProfileFloor> floor_of(const TrainingShape& shape);
 
+  /// A step that was made.
   void add(const StepReport& step);
 
   /// "30,247 tokens/s, 78 % of the floor" of the last step; without a floor, over the run.

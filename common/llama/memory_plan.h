@@ -20,11 +20,11 @@ struct MemoryPart {
 /// All parts. What a device's driver takes for itself (the CUDA context, some hundred MiB) is not
 /// among them, nor what loading takes before the first step.
 struct MemoryPlan {
-  std::vector<MemoryPart> parts;
-  std::int64_t resident = 0;  ///< tensors that live as long as the run
-  std::int64_t arena = 0;     ///< activations and scratch at the largest moment
-  std::int64_t pinned = 0;    ///< of the host, beside the device's memory: offloaded layer inputs
-  std::string moment;         ///< "forward", "head", "backward": when the arena is at its largest
+  std::vector<MemoryPart> parts;  ///< in the order in which they are printed
+  std::int64_t resident = 0;      ///< tensors that live as long as the run
+  std::int64_t arena = 0;         ///< activations and scratch at the largest moment
+  std::int64_t pinned = 0;  ///< of the host, beside the device's memory: offloaded layer inputs
+  std::string moment;       ///< "forward", "head", "backward": when the arena is at its largest
 
   /// Σ of all parts' bytes.
   std::int64_t total() const { return resident + arena; }
@@ -42,8 +42,8 @@ MemoryPlan generation_memory(const TrainingShape& shape, std::int64_t prompt_tok
 
 /// The largest batch of a policy that stays within a limit.
 struct FittingBatch {
-  ActivationPolicy policy = ActivationPolicy::keep;
-  std::int64_t B = 0;      ///< 0: not even one row fits
+  ActivationPolicy policy = ActivationPolicy::keep;  ///< the one it is of
+  std::int64_t B = 0;                                ///< 0: not even one row fits
   std::int64_t bytes = 0;  ///< that this batch needs; of one row where none fits
 };
 

@@ -20,6 +20,7 @@ enum class ArenaUse {
   weights,  ///< one group's weight as its product takes it, and what its adapters need beside it
   head,     ///< logits of a chunk of positions
 };
+/// Their number.
 inline constexpr std::size_t kArenaUses = 7;
 
 /// Bytes by use.

@@ -22,16 +22,16 @@ std::string to_string(BaseFormat format, DType arithmetic);
 
 /// A base, its adapters, and a batch.
 struct TrainingShape {
-  LlamaConfig config;
-  BaseFormat base = BaseFormat::nf4;
+  LlamaConfig config;                      ///< of the base
+  BaseFormat base = BaseFormat::nf4;       ///< how its linear layers are held
   bool double_quant = true;                ///< of 4-bit layers: the block maxima in 8 bits
   LoraConfig lora;                         ///< which modules carry adapters, and their ranks
   std::int64_t B = 1;                      ///< rows of a micro-batch
   std::int64_t T = 1;                      ///< positions a row
   std::optional<std::int64_t> supervised;  ///< of the B·T positions; none: all of them
   DType arithmetic = DType::bf16;          ///< of activations, embedding, head and norms
-  ActivationPolicy activations = ActivationPolicy::keep;
-  Device device = Device::cuda;
+  ActivationPolicy activations = ActivationPolicy::keep;  ///< what a layer keeps
+  Device device = Device::cuda;                           ///< where all of it is
   std::int64_t attention_scratch = 0;  ///< bytes, of a library's backward pass of attention
   std::int64_t optimizer_bytes = 8;    ///< a trained parameter: both moments in float32
 
@@ -43,8 +43,8 @@ struct TrainingShape {
 
 /// One adapter of a group, by its sizes: A (R,K), B (N,R).
 struct AdapterSize {
-  std::int64_t N = 0;
-  std::int64_t R = 0;
+  std::int64_t N = 0;  ///< out_features
+  std::int64_t R = 0;  ///< rank
 };
 
 /// Linear layers that share an input (ops/linear.h: LinearGroup), by their sizes.
@@ -53,6 +53,7 @@ struct GroupShape {
   std::vector<std::int64_t> parts;    ///< out_features of each projection
   std::vector<AdapterSize> adapters;  ///< of those that are targeted, in their order
 
+  /// out_features of all parts.
   std::int64_t N() const;
   /// N·K: weights of all parts.
   std::int64_t weights() const { return N() * K; }
@@ -62,8 +63,12 @@ struct GroupShape {
 
 /// One layer: its four groups.
 struct LayerShape {
-  GroupShape qkv, o, gate_up, down;
+  GroupShape qkv;      ///< C -> (H+2K)·D
+  GroupShape o;        ///< H·D -> C
+  GroupShape gate_up;  ///< C -> 2F
+  GroupShape down;     ///< F -> C
 
+  /// All of them, in this order.
   std::array<const GroupShape*, 4> groups() const { return {&qkv, &o, &gate_up, &down}; }
 };
 

@@ -41,6 +41,7 @@ class FileWeights : public WeightSource {
 /// Weights of N(0, 0.02²) in bfloat16, norms 1, made on a device: any shape without a download.
 class RandomWeights : public WeightSource {
  public:
+  /// Of another seed other weights.
   RandomWeights(Device device, std::uint64_t seed) : device_(device), seed_(seed) {}
   Tensor weight(const std::string& name, const Shape& shape) const override;
   void done(const std::string&) const override {}

@@ -25,8 +25,8 @@ std::string_view name_of(Part part);
 
 /// How long the GPU worked at a part.
 struct PartTime {
-  Part part = Part::products;
-  double seconds = 0;
+  Part part = Part::products;  ///< which
+  double seconds = 0;          ///< of one call of take_timeline()
 };
 
 /// From here on it is noted when the GPU begins and ends each part, until take_timeline(). What was

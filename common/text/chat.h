@@ -20,7 +20,7 @@ struct ChatTemplate {
     llama3,    ///< a header before each message, <|eot_id|> behind it
     llama3_1,  ///< the same behind a system message that names two dates: Llama 3.1's and 3.2's
   };
-  Kind kind = Kind::none;
+  Kind kind = Kind::none;  ///< the one of this model
   /// What llama3_1 calls today, "26 Jul 2024". transformers passes it to the template under this
   /// name, or else the template of Llama 3.2 asks for the day on which it is rendered; here it is
   /// what the template itself falls back to, so that equal data give equal ids on every day.

@@ -13,8 +13,8 @@ namespace qlora {
 struct ChatPart {
   /// How it becomes ids: encoded as text, or the id of BOS, of EOS, of the token of that name.
   enum class Kind { text, bos, eos, token };
-  Kind kind = Kind::text;
-  std::string text;  ///< the text, or the token's name
+  Kind kind = Kind::text;  ///< which of these
+  std::string text;        ///< the text, or the token's name
 };
 
 /// Llama 2's layout (text/chat.h, encode_chat).

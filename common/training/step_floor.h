@@ -37,8 +37,8 @@ enum class Bound { products, attention_forward, attention_backward, bytes };
 struct StepCost {
   std::string name;                      ///< "base linears, forward", …
   ops::Part part = ops::Part::products;  ///< that a GPU's timeline counts it to
-  Bound bound = Bound::products;
-  double amount = 0;  ///< FLOPs, or bytes
+  Bound bound = Bound::products;         ///< what `amount` counts
+  double amount = 0;                     ///< FLOPs, or bytes
 };
 
 /// The parts of a step of one micro-batch of B rows of T tokens, by formula (rows = B·T tokens,

@@ -27,7 +27,7 @@ LlamaConfig small_config(bool tied) {
   return c;
 }
 
-LlamaModel random_weights(bool tied, std::uint64_t seed, LoadOptions options = {}) {
+LlamaModel random_weights(bool tied, std::uint64_t seed, const LoadOptions& options = {}) {
   return load_model(small_config(tied), RandomWeights(Device::cpu, seed), options);
 }
 

@@ -26,8 +26,9 @@ std::vector<float> some_logits(std::size_t count, std::uint64_t stream) {
 std::vector<std::int32_t> sorted_ids(const std::vector<float>& logits) {
   std::vector<std::int32_t> ids(logits.size());
   std::iota(ids.begin(), ids.end(), 0);
-  std::stable_sort(ids.begin(), ids.end(), [&](auto a, auto b) {
-    return logits[static_cast<std::size_t>(a)] > logits[static_cast<std::size_t>(b)];
+  std::sort(ids.begin(), ids.end(), [&](auto a, auto b) {
+    const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
+    return x > y || (x == y && a < b);
   });
   return ids;
 }

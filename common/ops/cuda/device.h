@@ -44,6 +44,7 @@ struct MemoryUse {
   std::int64_t now = 0;   ///< bytes
   std::int64_t peak = 0;  ///< likewise
 };
+/// Of this process.
 MemoryUse memory_use();
 
 /// From here on empty() gives no more than so many bytes at once.

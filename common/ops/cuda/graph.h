@@ -13,11 +13,13 @@ namespace qlora::cuda {
 /// See ops::Recording.
 class Graph {
  public:
+  /// Records the work.
   explicit Graph(const std::function<void()>& work);
   ~Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
+  /// Puts all of it on the stream.
   void launch() const;
 
  private:
@@ -27,12 +29,15 @@ class Graph {
 /// See ops::Readback.
 class Readback {
  public:
+  /// As ops::Readback has it, as are the others.
   explicit Readback(std::size_t ahead);
   ~Readback();
   Readback(const Readback&) = delete;
   Readback& operator=(const Readback&) = delete;
 
+  /// See there.
   void post(const Tensor& number);
+  /// See there.
   std::int32_t take();
 
  private:

@@ -10,16 +10,22 @@ namespace qlora::cuda {
 /// See ops::HostStore.
 class Offload {
  public:
+  /// Slots of pinned memory, and an event for each.
   Offload(std::size_t slots, std::size_t bytes_of_a_slot);
   ~Offload();
+  /// Leaves the other without events.
   Offload(Offload&& other) noexcept;
   Offload& operator=(Offload&&) = delete;
   Offload(const Offload&) = delete;
   Offload& operator=(const Offload&) = delete;
 
+  /// See ops::HostStore, as for the others.
   void put(std::size_t slot, const Tensor& from);
+  /// See there.
   void after_put(std::size_t slot);
+  /// See there.
   void fetch(std::size_t slot, const Tensor& to);
+  /// See there.
   void after_fetch(std::size_t slot);
 
  private:

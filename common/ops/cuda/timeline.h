@@ -11,6 +11,7 @@ namespace qlora::cuda {
 /// and ends meanwhile covers. Costs a branch unless a timeline was started.
 class Timed {
  public:
+  /// Begins the part; the end of this ends it.
   explicit Timed(ops::Part part);
   ~Timed();
   Timed(const Timed&) = delete;
