@@ -184,7 +184,7 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
   fmt::print("base: {}; {} trainable parameters\n", base_format(model), grouped(trainable));
   TrainingTask task{model,       parameters,  rows.train.examples, rows.eval.examples,
                     rows.pad_id, t.arguments, t.output_dir,        {}};
-  if (model.device() == Device::cuda) task.arena_bytes = training_memory(shape).arena;
+  task.arena_bytes = training_memory(shape).arena;
   task.timeline = o.profile && model.device() == Device::cuda;
   if (o.profile && !task.timeline) fmt::print("--profile is of a GPU: this run is on the CPU\n");
   Json j = Json::object();
