@@ -13,16 +13,6 @@
 namespace qlora {
 namespace {
 
-// The arithmetic that was asked for, if any.
-std::optional<DType> wanted(const ModelOptions& o) {
-  if (o.bf16 && o.fp16) throw UsageError("--bf16 and --fp16 exclude each other");
-  if (o.bf16) return DType::bf16;
-  if (o.fp16) return DType::f16;
-  const std::string& name = o.dtype.empty() ? o.compute_dtype : o.dtype;
-  if (name.empty()) return std::nullopt;
-  return name == "float32" ? DType::f32 : name == "float16" ? DType::f16 : DType::bf16;
-}
-
 LoadOptions load_options(const ModelOptions& o) {
   LoadOptions options;
   options.double_quant = o.double_quant;
@@ -59,10 +49,24 @@ void add_adapter_option(Options& verb, ModelOptions& o) {
   verb.add("--adapter", o.adapters, "a PEFT adapter folder, to put on the model").value_name("DIR");
 }
 
+std::optional<DType> wanted_arithmetic(const ModelOptions& o) {
+  if (o.bf16 && o.fp16) throw UsageError("--bf16 and --fp16 exclude each other");
+  if (o.bf16) return DType::bf16;
+  if (o.fp16) return DType::f16;
+  const std::string& name = o.dtype.empty() ? o.compute_dtype : o.dtype;
+  if (name.empty()) return std::nullopt;
+  return name == "float32" ? DType::f32 : name == "float16" ? DType::f16 : DType::bf16;
+}
+
+Device wanted_device(const ModelOptions& o) {
+  if (o.device == "auto") return ops::has_gpu() ? Device::cuda : Device::cpu;
+  return o.device == "cuda" ? Device::cuda : Device::cpu;
+}
+
 Placement placement_of(const ModelOptions& o) {
   if (!o.compute_capability.empty()) ops::limit_gpu(o.compute_capability);
-  const std::optional<DType> arithmetic = wanted(o);
-  if (o.device == "cpu" || (o.device == "auto" && !ops::has_gpu())) {
+  const std::optional<DType> arithmetic = wanted_arithmetic(o);
+  if (wanted_device(o) == Device::cpu) {
     if (arithmetic && *arithmetic != DType::f32) {
       fmt::print(stderr, "on the CPU arithmetic is float32; 16-bit weights are widened exactly\n");
     }

@@ -1,6 +1,7 @@
 // The options of every verb that loads a model.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,13 @@ void add_adapter_option(Options& verb, ModelOptions& o);
 /// for is not what this processor computes in.
 /// @throws UsageError, BadInput, MachineLacks
 LlamaModel load(const ModelOptions& o);
+
+/// The arithmetic that --bf16, --fp16, --dtype or --bnb-4bit-compute-dtype asks for, if one does.
+/// @throws UsageError on --bf16 beside --fp16
+std::optional<DType> wanted_arithmetic(const ModelOptions& o);
+
+/// The device that --device means: auto is the GPU where there is one.
+Device wanted_device(const ModelOptions& o);
 
 /// Where that model computes, and in what: on a GPU in bfloat16, or float16 where the card has no
 /// bfloat16, unless told; on the CPU in float32. @throws MachineLacks

@@ -38,29 +38,18 @@ void set_base(const Json& config, const ModelOptions& o, TrainingShape& shape) {
   }
 }
 
-DType arithmetic_of(const ModelOptions& o, const TrainingShape& shape) {
-  if (shape.device == Device::cpu) return DType::f32;
-  const std::string& name = o.dtype.empty() ? o.compute_dtype : o.dtype;
-  if (o.bf16 || (!o.fp16 && name == "bfloat16")) return DType::bf16;
-  if (o.fp16 || name == "float16") return DType::f16;
-  return name == "float32" ? DType::f32 : shape.config.dtype;
-}
-
 }  // namespace
-
-Device planned_device(const ModelOptions& o) {
-  if (o.device == "auto") return ops::has_gpu() ? Device::cuda : Device::cpu;
-  return o.device == "cuda" ? Device::cuda : Device::cpu;
-}
 
 TrainingShape training_shape(const ModelOptions& model, const TrainingOptions& training) {
   const Json config = config_of(model);
   model_shapes(config);  // refuses more layers than anybody has
   TrainingShape shape;
   shape.config = llama_config(config);
-  shape.device = planned_device(model);
+  shape.device = wanted_device(model);
   set_base(config, model, shape);
-  shape.arithmetic = arithmetic_of(model, shape);
+  shape.arithmetic = shape.device == Device::cpu
+                         ? DType::f32
+                         : wanted_arithmetic(model).value_or(shape.config.dtype);
   shape.lora = training.lora;
   shape.B = training.arguments.per_device_train_batch_size;
   shape.T = training.max_length;

@@ -9,9 +9,6 @@
 
 namespace qlora {
 
-/// The device that --device means: auto is the GPU where there is one.
-Device planned_device(const ModelOptions& o);
-
 /// The shape of the run that `train` would make with these options, from config.json alone: no
 /// weight is looked at. A base that is not quantized becomes NF4 with double quantization unless
 /// told otherwise. Arithmetic is float32 on the CPU; on a GPU what --bf16, --fp16, --dtype or

@@ -72,7 +72,9 @@ class Loader {
         dequantize_codes(codes, values.data<float>());
         ops::copy(values.to(to_.arithmetic), rows);
       } else {
-        ops::copy(dense(name_of(p), {p.N, group.K}), rows);
+        const Tensor weight = source_.weight(name_of(p), {p.N, group.K});
+        ops::copy(ops::converted(weight, to_.arithmetic), rows);
+        source_.done(name_of(p));
       }
       row += p.N;
     }

@@ -28,13 +28,6 @@ void each_group(Layer& layer, F&& f) {
   f(layer.down);
 }
 
-void fill_normal(const Tensor& t, const Random& random) {
-  float* x = t.data<float>();
-  for (std::int64_t i = 0; i < t.numel(); ++i) {
-    x[i] = 0.02f * random.normal(static_cast<std::uint64_t>(i));
-  }
-}
-
 Tensor ones(std::int64_t n) {
   Tensor t = Tensor::empty(DType::f32, {n});
   for (float& x : t.span<float>()) x = 1.0f;
@@ -68,7 +61,7 @@ LlamaModel random_model(const LlamaConfig& c, std::uint64_t seed) {
   std::uint64_t stream = 0;
   const auto normal = [&](Shape shape) {
     Tensor t = Tensor::empty(DType::f32, std::move(shape));
-    fill_normal(t, {seed, stream_of(0x77656967, stream++)});
+    ops::fill_normal(t, 0.02f, {seed, stream_of(0x77656967, stream++)});
     return t;
   };
   model.embed_tokens = normal({c.vocab_size, c.hidden_size});

@@ -155,14 +155,15 @@ void fill_normal(const Tensor& t, float standard_deviation, const Random& random
 #if QLORA_HAS_CUDA
   if (t.device() == Device::cuda) return cuda::fill_normal(t, standard_deviation, random);
 #endif
-  const Tensor values = Tensor::empty(DType::f32, t.shape());
+  const bool in_place = t.dtype() == DType::f32;
+  const Tensor values = in_place ? t : Tensor::empty(DType::f32, t.shape());
   float* to = values.data<float>();
   parallel_for(t.numel(), 4096, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       to[i] = standard_deviation * random.normal(static_cast<std::uint64_t>(i));
     }
   });
-  copy(values.to(t.dtype()), t);
+  if (!in_place) copy(values.to(t.dtype()), t);
 }
 
 void synchronize(Device device) {

@@ -46,20 +46,6 @@ std::string name(DType dtype, const AttentionShape& s) {
          std::to_string(s.D);
 }
 
-// The same rows with `more` columns of 0xff bytes behind them, on the GPU.
-Tensor with_more_columns(const Tensor& rows, std::int64_t more) {
-  const std::int64_t columns = rows.dim(1);
-  const Tensor wide = Tensor::empty(rows.dtype(), {rows.dim(0), columns + more});
-  ops::fill_bytes(wide, 0xff);
-  const std::size_t size = size_of(rows.dtype());
-  for (std::int64_t i = 0; i < rows.dim(0); ++i) {
-    std::memcpy(static_cast<char*>(wide.raw()) + static_cast<std::size_t>(i * wide.dim(1)) * size,
-                static_cast<const char*>(rows.raw()) + static_cast<std::size_t>(i * columns) * size,
-                static_cast<std::size_t>(columns) * size);
-  }
-  return to_gpu(wide);
-}
-
 // The first columns of a device tensor, on the GPU; those behind them must be as poisoned() left
 // them.
 Tensor first_columns(const Tensor& wide, std::int64_t columns) {
@@ -97,7 +83,7 @@ TEST(CudaAttentionCudnn, ForwardIsItsTwin) {
       scale_bounds(bounds, operand_roundoff(dtype, AttentionKernel::own, s) + e,
                    6.0 * static_cast<double>(s.T) * smallest(dtype));
       for (const std::int64_t more : {0, 64}) {
-        const Tensor there = with_more_columns(qkv, more);
+        const Tensor there = with_room(qkv, more);
         Tensor first;
         for (int run = 0; run < kRuns; ++run) {
           const Tensor ours = poisoned(dtype, {s.B * s.T, HD + more});
@@ -136,7 +122,7 @@ TEST(CudaAttentionCudnn, BackwardIsItsTwin) {
                           2 * operand_roundoff(dtype, AttentionKernel::own, s),
                           smallest(dtype) * std::sqrt(static_cast<double>(s.D)));
       for (const std::int64_t more : {0, 64}) {
-        const Tensor wide_out = with_more_columns(ops::on(Device::cpu, out), more);
+        const Tensor wide_out = with_room(ops::on(Device::cpu, out), more);
         Tensor first;
         for (int run = 0; run < kRuns; ++run) {
           const Tensor ours = poisoned(dtype, {s.B * s.T, columns + more});

@@ -7,25 +7,15 @@
 
 #include "llama/load.h"
 #include "support/matcher.h"
+#include "support/shape_3b.h"
 
 namespace qlora {
 namespace {
 
 using testing::is_close;
+using testing::shape_3b;
 
 constexpr std::int64_t kGiB = std::int64_t{1} << 30;
-
-// The 3B shape in NF4 with double quantization, r=16 on all linears, 4 x 2,048 tokens in bfloat16.
-TrainingShape shape_3b(ActivationPolicy policy = ActivationPolicy::keep) {
-  TrainingShape s;
-  s.config = named_config("llama-3.2-3b");
-  s.lora.r = 16;
-  s.lora.target_modules = std::string("all-linear");
-  s.B = 4;
-  s.T = 2048;
-  s.activations = policy;
-  return s;
-}
 
 std::int64_t bytes_of(const MemoryPlan& plan, const std::string& name) {
   std::int64_t sum = 0;

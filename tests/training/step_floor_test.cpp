@@ -5,24 +5,14 @@
 
 #include "llama/load.h"
 #include "support/matcher.h"
+#include "support/shape_3b.h"
 #include "training/step_floor.h"
 
 namespace qlora {
 namespace {
 
 using testing::is_close;
-
-// The 3B shape in NF4 with double quantization, r=16 on all linears, 4 x 2,048 tokens in bfloat16.
-TrainingShape shape_3b(ActivationPolicy policy = ActivationPolicy::keep) {
-  TrainingShape s;
-  s.config = named_config("llama-3.2-3b");
-  s.lora.r = 16;
-  s.lora.target_modules = std::string("all-linear");
-  s.B = 4;
-  s.T = 2048;
-  s.activations = policy;
-  return s;
-}
+using testing::shape_3b;
 
 DeviceRates h100() {
   return gpu_rates("NVIDIA H100 80GB HBM3", DType::bf16).value_or(DeviceRates{});
