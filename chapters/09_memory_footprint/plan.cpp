@@ -97,6 +97,7 @@ Json print_memory(const TrainingShape& shape, const MemoryPlan& plan) {
   if (plan.pinned > 0) fmt::print("and {} of the host's memory\n", readable_bytes(plan.pinned));
   Json j = Json::object();
   j["parts"] = std::move(rows);
+  j["program"] = plan.program;
   j["resident"] = plan.resident;
   j["arena"] = plan.arena;
   j["pinned_on_host"] = plan.pinned;

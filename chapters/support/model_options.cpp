@@ -63,6 +63,11 @@ Device wanted_device(const ModelOptions& o) {
   return o.device == "cuda" ? Device::cuda : Device::cpu;
 }
 
+DType gpu_arithmetic(const ModelOptions& o) {
+  const bool has_bf16 = !ops::has_gpu() || ops::gpu_has_bf16();
+  return wanted_arithmetic(o).value_or(has_bf16 ? DType::bf16 : DType::f16);
+}
+
 Placement placement_of(const ModelOptions& o) {
   if (!o.compute_capability.empty()) ops::limit_gpu(o.compute_capability);
   const std::optional<DType> arithmetic = wanted_arithmetic(o);
@@ -77,7 +82,7 @@ Placement placement_of(const ModelOptions& o) {
     throw MachineLacks(ops::gpu_name() +
                        " has no bfloat16 arithmetic; --fp16 or --dtype float32 works");
   }
-  return {Device::cuda, arithmetic.value_or(has_bf16 ? DType::bf16 : DType::f16)};
+  return {Device::cuda, gpu_arithmetic(o)};
 }
 
 LlamaModel load(const ModelOptions& o) {

@@ -43,11 +43,15 @@ LlamaModel load(const ModelOptions& o);
 /// @throws UsageError on --bf16 beside --fp16
 std::optional<DType> wanted_arithmetic(const ModelOptions& o);
 
+/// The arithmetic of a GPU: the one that is asked for, or else bfloat16, which is float16 where the
+/// card that is here has no bfloat16.
+DType gpu_arithmetic(const ModelOptions& o);
+
 /// The device that --device means: auto is the GPU where there is one.
 Device wanted_device(const ModelOptions& o);
 
-/// Where that model computes, and in what: on a GPU in bfloat16, or float16 where the card has no
-/// bfloat16, unless told; on the CPU in float32. @throws MachineLacks
+/// Where that model computes, and in what: gpu_arithmetic, or float32 on the CPU.
+/// @throws MachineLacks
 Placement placement_of(const ModelOptions& o);
 
 /// The batch of a file of --ids for this model, which then has tables for its positions.

@@ -47,9 +47,7 @@ TrainingShape training_shape(const ModelOptions& model, const TrainingOptions& t
   shape.config = llama_config(config);
   shape.device = wanted_device(model);
   set_base(config, model, shape);
-  shape.arithmetic = shape.device == Device::cpu
-                         ? DType::f32
-                         : wanted_arithmetic(model).value_or(shape.config.dtype);
+  shape.arithmetic = shape.device == Device::cpu ? DType::f32 : gpu_arithmetic(model);
   shape.lora = training.lora;
   shape.B = training.arguments.per_device_train_batch_size;
   shape.T = training.max_length;

@@ -16,7 +16,10 @@ constexpr std::int64_t kNestedMapBytes = 256 * kFloat;  // and that of its block
 constexpr std::int64_t kProductWorkspace = std::int64_t{32} << 20;  // ops/cuda/product.cu
 constexpr std::int64_t kLeastArena = std::int64_t{4} << 20;  // core/arena.cpp: the optimizer's own
 constexpr std::int64_t kBatchTensors = 5;  // I32: ids, mask, labels, positions, targets
-constexpr double kMostBytes = 4e18;        // below what 64 bits count
+// What the process of a training run on the CPU holds beside its tensors and above an idle one:
+// pages of code, the tokenizer and 60,000 rows of the embedded data; measured, docs/performance.md.
+constexpr std::int64_t kProgram = std::int64_t{20} << 20;
+constexpr double kMostBytes = 4e18;  // below what 64 bits count
 
 // Above every term of the plan, in an arithmetic that does not overflow.
 void refuse_absurd_sizes(const TrainingShape& s) {
@@ -55,6 +58,10 @@ class Parts {
     if (bytes == 0) return;
     plan_.parts.push_back({std::move(name), bytes, bytes});
     plan_.resident += bytes;
+  }
+  void add_program(std::int64_t bytes) {
+    plan_.parts.push_back({"program, tokenizer and data, about", bytes, bytes});
+    plan_.program = bytes;
   }
   void add_arena(const StepMemory& step, const std::array<std::string, kArenaUses>& names) {
     for (std::size_t i = 0; i < kArenaUses; ++i) {
@@ -118,6 +125,7 @@ std::string grouped(std::int64_t n) {
 MemoryPlan training_plan(const TrainingShape& s, const std::vector<LayerShape>& layers) {
   check(s);
   Parts parts;
+  if (s.device == Device::cpu) parts.add_program(kProgram);
   add_base(parts, s, layers);
   add_rotary_tables(parts, s, s.T);
   const std::int64_t trained = adapter_parameters(layers);

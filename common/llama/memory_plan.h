@@ -21,13 +21,14 @@ struct MemoryPart {
 /// among them, nor what loading takes before the first step.
 struct MemoryPlan {
   std::vector<MemoryPart> parts;  ///< in the order in which they are printed
+  std::int64_t program = 0;       ///< on the CPU, where they count: code, tokenizer and data
   std::int64_t resident = 0;      ///< tensors that live as long as the run
   std::int64_t arena = 0;         ///< activations and scratch at the largest moment
   std::int64_t pinned = 0;  ///< of the host, beside the device's memory: offloaded layer inputs
   std::string moment;       ///< "forward", "head", "backward": when the arena is at its largest
 
   /// Σ of all parts' bytes.
-  std::int64_t total() const { return resident + arena; }
+  std::int64_t total() const { return program + resident + arena; }
 };
 
 /// The plan of a training run: base, adapters, gradients, moments, and one micro-batch.

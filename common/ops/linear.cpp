@@ -20,6 +20,11 @@ void dequantize_codes(const Projection& p, float* out) {
   }
 }
 
+Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
+  if (!run.training) return {};
+  return {adapter.dropout, {run.seed, stream_of(run.step, adapter.stream)}};
+}
+
 std::int64_t LinearGroup::room() const {
   constexpr std::int64_t kMultiple = 64;  // rows of x and dy begin at whole lines of memory
   std::int64_t ranks = 0;
@@ -116,11 +121,6 @@ LoraWeights<T> weights_of(const LinearGroup& group, const Projection& part,
           adapter.A.data<T>(),
           adapter.B.data<T>(),
           static_cast<T>(adapter.scaling)};
-}
-
-Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
-  if (!run.training) return {};
-  return {adapter.dropout, {run.seed, stream_of(run.step, adapter.stream)}};
 }
 
 // Scratch (T,K) for the dropped-out input, only where there is dropout.

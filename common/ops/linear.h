@@ -65,6 +65,9 @@ struct DropoutRun {
   std::uint64_t step = 0;  ///< number of the micro-batch since the start of the run
 };
 
+/// What that run drops of an adapter's input.
+Dropout dropout_of(const DropoutRun& run, const Adapter& adapter);
+
 /// What the backward pass of a group needs beside x: u = drop(x)·Aᵀ of each adapter, in order.
 struct LinearSaved {
   std::vector<Tensor> u;  ///< (T,R) each; or one of (T, room), with all adapters side by side

@@ -61,6 +61,7 @@ TEST(PlanVerb, PrintsMemoryFloorAndWhatFits) {
   for (const Json& part : memory.at("parts").as_array()) sum += part.at("bytes").as_integer();
   EXPECT_EQ(sum, memory.at("total").as_integer());
   EXPECT_EQ(memory.at("resident").as_integer() + memory.at("arena").as_integer(), sum);
+  EXPECT_EQ(memory.at("program").as_integer(), 0);  // of the host
   // 38,800 is published to the next hundred.
   EXPECT_TRUE(is_close(j.at("floor").at("tokens_per_second").as_number(), 38800, 50));
   const auto& fits = j.at("fits").as_array();
@@ -114,19 +115,41 @@ TEST(PlanVerb, WithoutRatesItSaysHowToGiveThem) {
                                      "h100-80gb", "--rates", "100,50,40,1"});
   EXPECT_TRUE(ended.ok());
   EXPECT_NE(ended.output.find("tokens/s, at the rates of --rates"), std::string::npos);
-  // A folder in float32 computes in float32, which was not measured.
-  const std::string folder = in_scratch("f32");
-  std::filesystem::create_directories(folder);
-  Json config = Json::read(QLORA_TINY_LLAMA "/config.json");
-  config["torch_dtype"] = "float32";
-  std::ofstream(folder + "/config.json") << config.dump(2);
-  const testing::Ended unknown =
-      plan({"--model", folder, "--device", "cuda", "--card", "h100-80gb"});
+  const testing::Ended unknown = plan_3b({"--dtype", "float32"});  // which was not measured
   EXPECT_TRUE(unknown.ok()) << unknown.output;
   EXPECT_NE(unknown.output.find("no rates are known of NVIDIA H100 80GB HBM3 in float32"),
             std::string::npos)
       << unknown.output;
   EXPECT_EQ(unknown.output.find("tokens/s, at"), std::string::npos);
+}
+
+// Beside what the system measures, above a process that only prints its help.
+TEST(PlanVerb, IsWhatARunOnTheCpuTakes) {
+  const std::string program = QLORA_BIN "/ch12_qlora_finetuning";
+  const auto run = [](const std::vector<std::string>& arguments) {
+    return testing::run_process(arguments, scratch().string(), 120);
+  };
+  const testing::Ended idle = run({program, "--help"});
+  ASSERT_TRUE(idle.ok()) << idle.output;
+  for (const char* policy : {"keep", "lean", "checkpoint"}) {
+    const std::string shape = std::string(" --model " QLORA_TINY_LLAMA) +
+                              " --device cpu --r 16 --target-modules all-linear"
+                              " --per-device-train-batch-size 16 --max-length 256 --activations " +
+                              policy;
+    const std::string out = in_scratch("out"), json = in_scratch("plan.json");
+    ASSERT_TRUE(plan(testing::shell_words("--json " + json + shape)).ok());
+    const std::string train = program +
+                              " train --data " QLORA_TINY_LLAMA
+                              "/../prices/train.jsonl --packing --max-steps 1 --save-strategy no "
+                              "--output-dir " +
+                              out + shape;
+    const testing::Ended ended = run(testing::shell_words(train));
+    ASSERT_TRUE(ended.ok()) << ended.output;
+    const auto total = static_cast<double>(Json::read(json).at("memory").at("total").as_integer());
+    EXPECT_TRUE(is_close(static_cast<double>(ended.peak - idle.peak), total,
+                         std::max(0.05 * total, 8.0 * (1 << 20))))
+        << policy;
+  }
 }
 
 TEST(PlanVerb, ConfigJsonAloneIsEnough) {

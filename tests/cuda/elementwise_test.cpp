@@ -1,4 +1,4 @@
-// Conversions, sums, factors and dropout on the GPU: each rounds once, as the host does, so that
+// Conversions and dropout on the GPU: each rounds once, as the host does, so that
 // the bits are the same.
 #include "cuda/twin.h"
 
@@ -37,25 +37,6 @@ TEST(CudaElementwise, AnyAddressWillDo) {
     const Tensor ours = poisoned(DType::f32, {1001});
     cuda::cast(to_gpu(x).rows(1, 1001), ours.rows(0, 1000));
     EXPECT_TRUE(same_on_gpu(ours.rows(0, 1000), widened(x).rows(1, 1001)));
-  }
-}
-
-TEST(CudaElementwise, AddAndScale) {
-  SKIP_WITHOUT_GPU();
-  for (const DType dtype : kDeviceTypes) {
-    for (const std::int64_t n : kSizes) {
-      const Tensor a = random_tensor(dtype, {n}, 1), b = random_tensor(dtype, {n}, 2);
-      const Tensor sum = widened(a), product = widened(a), wide_b = widened(b);
-      for (std::int64_t i = 0; i < n; ++i) {
-        sum.data<float>()[i] += wide_b.data<float>()[i];
-        product.data<float>()[i] *= 0.3f;
-      }
-      const Tensor our_sum = poisoned(dtype, {n}), our_product = poisoned(dtype, {n});
-      cuda::add(to_gpu(a), to_gpu(b), our_sum);
-      cuda::scale(to_gpu(a), 0.3f, our_product);
-      EXPECT_TRUE(same_on_gpu(our_sum, sum.to(dtype))) << python_name(dtype) << " " << n;
-      EXPECT_TRUE(same_on_gpu(our_product, product.to(dtype))) << python_name(dtype) << " " << n;
-    }
   }
 }
 

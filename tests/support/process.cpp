@@ -54,8 +54,8 @@ pid_t start(const std::vector<std::string>& arguments, const std::string& folder
 }
 
 // Waits for the child; false where the time is over.
-bool wait_until(pid_t child, Clock::time_point deadline, int& status) {
-  while (::waitpid(child, &status, WNOHANG) == 0) {
+bool wait_until(pid_t child, Clock::time_point deadline, int& status, rusage& used) {
+  while (::wait4(child, &status, WNOHANG, &used) == 0) {
     if (Clock::now() > deadline) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(3));
   }
@@ -74,13 +74,15 @@ Ended run_process(const std::vector<std::string>& arguments, const std::string& 
   const pid_t child = start(arguments, folder, output);
   Ended ended;
   int status = 0;
-  if (!wait_until(child, deadline, status)) {
+  rusage used{};
+  if (!wait_until(child, deadline, status, used)) {
     ended.timed_out = true;
     ::kill(-child, SIGKILL);
-    ::waitpid(child, &status, 0);
+    ::wait4(child, &status, 0, &used);
   }
   ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  ended.peak = std::int64_t{used.ru_maxrss} * 1024;
   ended.output = read_file(output);
   std::remove(output.c_str());
   return ended;

@@ -1,6 +1,7 @@
 // Other programs, run by the programs that hold the course against itself.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ struct Ended {
   int exit_code = 0;       ///< means nothing where a signal or the time limit ended it
   int signal = 0;          ///< that ended it, or 0
   bool timed_out = false;  ///< it was killed, with all that it had started in its process group
+  std::int64_t peak = 0;   ///< bytes that it had in memory at the most; at least the caller's own
   std::string output;      ///< standard output and standard error, as a terminal shows them
 
   /// Whether it ended by itself with exit code 0.

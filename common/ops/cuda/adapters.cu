@@ -168,7 +168,8 @@ void stack_B(const LinearGroup& group, const Matrix& B) {
 void add_gradients(const LinearGroup& group, const Matrix& dA, const Matrix& dB) {
   const Timed timed(ops::Part::lora);
   for (const Places& table : places_of(group)) {
-    const dim3 grid(132, static_cast<unsigned>(table.count), 2);
+    const dim3 grid(static_cast<unsigned>(device().multiprocessors),
+                    static_cast<unsigned>(table.count), 2);
     take_apart<<<grid, kThreads, 0, stream()>>>(table, static_cast<const float*>(dA.data), dA.ld,
                                                 static_cast<int>(dA.columns),
                                                 static_cast<const float*>(dB.data), dB.ld);

@@ -1,4 +1,4 @@
-// Element by element: another dtype, sums, factors, dropout.
+// Element by element: another dtype, dropout, random numbers, counts.
 #include "ops/cuda/elementwise.h"
 #include "ops/cuda/timeline.h"
 #include "ops/cuda/wide.cuh"
@@ -21,31 +21,6 @@ __global__ void __launch_bounds__(kThreads)
   float values[kEach];
   load_within<kEach>(from, i, n, wide, values);
   store_within<kEach>(values, i, n, wide, to);
-}
-
-// out (n) = a + b
-template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    sum(const T* a, const T* b, std::int64_t n, bool wide, T* out) {
-  const std::int64_t i = first_element();
-  float x[kEach], y[kEach];
-  load_within<kEach>(a, i, n, wide, x);
-  load_within<kEach>(b, i, n, wide, y);
-#pragma unroll
-  for (int j = 0; j < kEach; ++j) x[j] += y[j];
-  store_within<kEach>(x, i, n, wide, out);
-}
-
-// out (n) = factor · x
-template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    multiple(const T* x, float factor, std::int64_t n, bool wide, T* out) {
-  const std::int64_t i = first_element();
-  float values[kEach];
-  load_within<kEach>(x, i, n, wide, values);
-#pragma unroll
-  for (int j = 0; j < kEach; ++j) values[j] *= factor;
-  store_within<kEach>(values, i, n, wide, out);
 }
 
 // out (n) = scale · x, scale = 1 / (1 − p), where the stream keeps the element, else 0; ADDED: out
@@ -126,30 +101,6 @@ void cast(const Tensor& from, const Tensor& to) {
     });
   });
   check_launch("cast");
-}
-
-void add(const Tensor& a, const Tensor& b, const Tensor& out) {
-  require(a.numel() == b.numel() && a.numel() == out.numel(), "add", "tensors of one size");
-  require(a.dtype() == b.dtype() && a.dtype() == out.dtype(), "add", "tensors of one dtype");
-  const std::int64_t n = a.numel();
-  if (n == 0) return;
-  on_element(a, "add", [&]<typename T>(T) {
-    sum<<<grid(n), kThreads, 0, stream()>>>(elements<T>(a), elements<T>(b), n, aligned(a, b, out),
-                                            elements<T>(out));
-  });
-  check_launch("add");
-}
-
-void scale(const Tensor& x, float factor, const Tensor& out) {
-  require(x.numel() == out.numel() && x.dtype() == out.dtype(), "scale",
-          "tensors of one size and dtype");
-  const std::int64_t n = x.numel();
-  if (n == 0) return;
-  on_element(x, "scale", [&]<typename T>(T) {
-    multiple<<<grid(n), kThreads, 0, stream()>>>(elements<T>(x), factor, n, aligned(x, out),
-                                                 elements<T>(out));
-  });
-  check_launch("scale");
 }
 
 void fill_normal(const Tensor& t, float standard_deviation, const Random& random) {

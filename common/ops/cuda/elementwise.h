@@ -10,12 +10,6 @@ namespace qlora::cuda {
 /// to = from in the dtype of `to`, rounded once to nearest even.
 void cast(const Tensor& from, const Tensor& to);
 
-/// out = a + b; out may be one of them.
-void add(const Tensor& a, const Tensor& b, const Tensor& out);
-
-/// out = factor · x; out may be x.
-void scale(const Tensor& x, float factor, const Tensor& out);
-
 /// out = x / (1 − p) where the stream keeps the element, else 0: the masks of the CPU's LoRA layers
 /// (lora/lora.h), whose streams count the elements of x. out may be x.
 void dropout(const Tensor& x, const Dropout& how, const Tensor& out);

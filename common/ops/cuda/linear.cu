@@ -119,11 +119,6 @@ Matrix in_dtype(const Tensor& weight, DType dtype, Arena& arena) {
   return Matrix(rounded);
 }
 
-Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
-  if (!run.training) return {};
-  return {adapter.dropout, {run.seed, stream_of(run.step, adapter.stream)}};
-}
-
 // drop(x) (T,K) of x (T,ld): x itself where nothing is dropped.
 Matrix dropped(const Tensor& x, std::int64_t K, const Dropout& how, Arena& arena) {
   const Matrix all = Matrix(x).columns_from(0, K);

@@ -75,20 +75,26 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) losses[blockIdx.x] = logf(softmax.sum) - (at_target - softmax.largest);
   if (scale == 0.0f || first >= V) return;
   const float factor = scale / softmax.sum;
-#pragma unroll 4
-  for (int v = first + (V - 1 - first) / (kThreads * N) * (kThreads * N); v >= 0;
-       v -= kThreads * N) {
-    float values[N];
-    if (v < kept) {
-      load<N>(row + v, values);
-    } else {
-      load<N>(logits + v, values);
-    }
+  const auto to_gradient = [&](float(&values)[N], int v) {
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       values[j] = factor * __expf(values[j] - softmax.largest) - (v + j == target ? scale : 0.0f);
     }
     store<N>(values, logits + v);
+  };
+  constexpr int kSweep = kThreads * N;
+  int v = first + (V - 1 - first) / kSweep * kSweep;  // the thread's last columns
+#pragma unroll 4
+  for (; v >= kept; v -= kSweep) {
+    float values[N];
+    load<N>(logits + v, values);
+    to_gradient(values, v);
+  }
+#pragma unroll 4
+  for (; v >= 0; v -= kSweep) {
+    float values[N];
+    load<N>(row + v, values);
+    to_gradient(values, v);
   }
 }
 
