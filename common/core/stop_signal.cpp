@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <ctime>
 #include <initializer_list>
 
 namespace qlora {
@@ -11,7 +12,24 @@ namespace {
 
 volatile std::sig_atomic_t noted = 0;
 
+std::time_t first;  // seconds, when it was noted
+
+// Senders tell a process and its whole group, so that the same signal comes twice.
+constexpr std::time_t kSame = 1;
+
+std::time_t now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec;
+}
+
 void note(int signal) {
+  if (noted == 0) {
+    first = now();
+  } else if (now() > first + kSame) {
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);
+  }
   noted = signal;
 }
 
@@ -29,7 +47,7 @@ void note_stop_signals() {
   ::sigaltstack(&own, nullptr);
   struct sigaction action{};
   action.sa_handler = note;
-  action.sa_flags = static_cast<int>(SA_ONSTACK | SA_RESETHAND);
+  action.sa_flags = SA_ONSTACK;
   for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
 }
 

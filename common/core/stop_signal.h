@@ -3,8 +3,8 @@
 
 namespace qlora {
 
-/// From here on the next SIGINT or SIGTERM is only noted; the one behind it ends the program at
-/// once. What was noted before is forgotten.
+/// From here on SIGINT and SIGTERM are only noted; one that comes two seconds behind the first, or
+/// later, ends the program at once. What was noted before is forgotten.
 ///
 /// The handler has a stack of its own: oneDNN's kernels for small products use the stack pointer as
 /// one more register (2.6.3: the copies of matrices narrower than a tile), and a signal that finds
