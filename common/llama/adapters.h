@@ -10,9 +10,9 @@ namespace qlora {
 /// The decoder's linear modules, which target_modules may name.
 std::vector<std::string> linear_modules(const LlamaModel& model);
 
-/// Puts a fresh adapter, A uniform and B zero, on every module that the configuration targets, and
-/// returns their parameters in the order of the layers.
-/// @throws UsageError if no module is targeted, or on DoRA, which is not supported yet
+/// Puts a fresh adapter, A uniform and B zero, and with use_dora the rows' lengths as magnitudes,
+/// on every module that the configuration targets, and returns their parameters in the order of the
+/// layers. @throws UsageError if no module is targeted
 std::vector<Parameter> attach_lora(LlamaModel& model, const LoraConfig& config, std::uint64_t seed);
 
 /// Puts a saved adapter on the model, beside those that are there.
@@ -26,8 +26,9 @@ PeftAdapter saved_form(const LlamaModel& model, const LoraConfig& config);
 /// ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight").
 std::vector<Parameter> adapter_parameters(const LlamaModel& model);
 
-/// Adds every adapter to its dense base weight, W += s · B · A, and takes it off
-/// (PEFT: merge_and_unload). @throws std::invalid_argument on a quantized base: dequantize it first
+/// Adds every adapter to its dense base weight, W += s · B · A, or m / norm ⊙ (W + s · B · A) with
+/// DoRA's norm of the base as it was, and takes it off (PEFT: merge_and_unload). @throws
+/// std::invalid_argument on a quantized base: dequantize it first
 void merge_adapters(LlamaModel& model);
 
 /// Replaces the codes of every quantized group by their dense float32 values.
