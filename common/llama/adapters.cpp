@@ -50,13 +50,16 @@ void append_parameters(const Projection& p, const Adapter& a, std::vector<Parame
   }
 }
 
+// The rows of a dense weight that a projection has in its group.
+Tensor rows_of(const LinearGroup& group, const Projection& p) {
+  std::int64_t row = 0;
+  for (const Projection* other = group.parts.data(); other != &p; ++other) row += other->N;
+  return group.weight.rows(row, row + p.N);
+}
+
 // The weight of a projection where the model lies, in the dtype of its arithmetic.
 Tensor dense_weight(const LlamaModel& model, const LinearGroup& group, const Projection& p) {
-  if (group.weight) {
-    std::int64_t row = 0;
-    for (const Projection* other = group.parts.data(); other != &p; ++other) row += other->N;
-    return group.weight.rows(row, row + p.N);
-  }
+  if (group.weight) return rows_of(group, p);
   const DType dtype = model.device() == Device::cpu ? DType::f32 : model.arithmetic();
   const Tensor weight = ops::empty_on(model.device(), dtype, {p.N, group.K});
   if (p.quantized) ops::dequantize_4bit(*p.quantized, weight);
@@ -139,44 +142,82 @@ std::vector<Parameter> adapter_parameters(const LlamaModel& model) {
   return parameters;
 }
 
+AdapterSet take_adapters(LlamaModel& model) {
+  AdapterSet taken;
+  model.for_each_projection(
+      [&](LinearGroup&, Projection& p) { taken.push_back(std::exchange(p.adapters, {})); });
+  return taken;
+}
+
+void put_adapters(LlamaModel& model, AdapterSet adapters) {
+  require(adapters.size() == linear_modules(model).size(), "put_adapters",
+          "adapters of as many projections as the model has");
+  std::size_t index = 0;
+  model.for_each_projection([&](LinearGroup& group, Projection& p) {
+    for (const Adapter& a : adapters[index]) {
+      require(a.A.dim(1) == group.K && a.B.dim(0) == p.N, "put_adapters",
+              "adapters of projections of these sizes");
+    }
+    p.adapters = std::move(adapters[index++]);
+  });
+}
+
 namespace {
 
-// All adapters of a projection into its weight (N,K), in their order. DoRA's norms are of the
-// weight before the first of them, as they are in the forward pass.
-void merge_into(const Projection& p, const Tensor& weight) {
-  const std::int64_t K = weight.dim(1);
+// DoRA's norms are of the weight before the first adapter, as they are in the forward pass.
+std::vector<std::vector<float>> norms_of(const std::vector<Adapter>& adapters, const Tensor& W) {
   std::vector<std::vector<float>> norms;
-  for (const Adapter& a : p.adapters) {
-    norms.emplace_back(static_cast<std::size_t>(a.magnitude ? p.N : 0));
-    if (a.magnitude) {
-      dora_norm(cpu::lora_weights<float>(a, K, p.N), weight.data<float>(), norms.back().data());
-    }
+  for (const Adapter& a : adapters) {
+    norms.emplace_back(static_cast<std::size_t>(a.magnitude ? W.dim(0) : 0));
+    if (!a.magnitude) continue;
+    dora_norm(cpu::lora_weights<float>(a, W.dim(1), W.dim(0)), W.data<float>(),
+              norms.back().data());
   }
-  for (std::size_t i = 0; i < p.adapters.size(); ++i) {
-    const Adapter& a = p.adapters[i];
-    const LoraWeights<float> lora = cpu::lora_weights<float>(a, K, p.N);
-    if (a.magnitude) {
-      dora_merge(lora, a.magnitude.data<float>(), norms[i].data(), weight.data<float>());
-    } else {
-      lora_merge(lora, 1.0f, weight.data<float>());
-    }
-  }
+  return norms;
 }
 
 }  // namespace
 
-void merge_adapters(LlamaModel& model) {
-  LinearGroup* current = nullptr;
-  std::int64_t row = 0;
+MergedAdapters merge_adapters(LlamaModel& model) {
+  MergedAdapters merged;
   model.for_each_projection([&](LinearGroup& group, Projection& p) {
-    if (current != &group) row = 0;
-    current = &group;
     require(static_cast<bool>(group.weight) && group.weight.dtype() == DType::f32, "merge_adapters",
             "a dense float32 base");
-    merge_into(p, group.weight.rows(row, row + p.N));
-    p.adapters.clear();
-    row += p.N;
+    const Tensor W = rows_of(group, p);
+    const auto norms = norms_of(p.adapters, W);
+    for (std::size_t i = 0; i < p.adapters.size(); ++i) {
+      const Adapter& a = p.adapters[i];
+      const LoraWeights<float> lora = cpu::lora_weights<float>(a, group.K, p.N);
+      if (a.magnitude) {
+        dora_merge(lora, a.magnitude.data<float>(), norms[i].data(), W.data<float>());
+      } else {
+        lora_merge(lora, 1.0f, W.data<float>());
+      }
+    }
+    merged.norms.push_back(norms);
   });
+  merged.adapters = take_adapters(model);
+  return merged;
+}
+
+void unmerge_adapters(LlamaModel& model, const MergedAdapters& merged) {
+  std::size_t index = 0;
+  model.for_each_projection([&](LinearGroup& group, Projection& p) {
+    const Tensor W = rows_of(group, p);
+    const auto& adapters = merged.adapters.at(index);
+    for (std::size_t i = adapters.size(); i-- > 0;) {
+      const Adapter& a = adapters[i];
+      const LoraWeights<float> lora = cpu::lora_weights<float>(a, group.K, p.N);
+      if (a.magnitude) {
+        dora_unmerge(lora, a.magnitude.data<float>(), merged.norms[index][i].data(),
+                     W.data<float>());
+      } else {
+        lora_merge(lora, -1.0f, W.data<float>());
+      }
+    }
+    ++index;
+  });
+  put_adapters(model, merged.adapters);
 }
 
 void dequantize_base(LlamaModel& model) {
