@@ -1,11 +1,22 @@
-// Chapter 13: adapters. merge and inspect are the tool.
+// Chapter 13: adapters. Without a verb the lesson; merge and inspect are the tool.
+#include "claims.h"
 #include "course/lesson.h"
 #include "course/run.h"
+#include "figures.h"
+#include "lesson.h"
 #include "verbs.h"
 
 int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch13_adapters", "Adapters: saved, loaded, merged, switched, combined.");
+  LessonOptions lesson;
+  add_lesson_options(options, lesson);
+  options.action([&] {
+    run_lesson({QLORA_CHAPTER_DIR, [](const Ledger&) { return chapter13::tell(); },
+                [](Ledger& ledger) { chapter13::fill_claims(ledger); }, chapter13::draw},
+               lesson);
+  });
+
   MergeOptions m;
   Options& merge = options.verb(
       "merge",

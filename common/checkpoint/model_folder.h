@@ -52,8 +52,10 @@ class ModelWriter {
 void write_config(const std::string& folder, const Json& config);
 
 /// Checks that a folder may be written: write_folder_atomically replaces the one that is there,
-/// which must be a model, or empty, and not the input. @throws BadInput
-void check_output_folder(const std::string& input, const std::string& output);
+/// which must be empty or hold `mark`, as a model or an adapter does, and not be the input.
+/// @throws BadInput
+void check_output_folder(const std::string& input, const std::string& output,
+                         const std::string& mark = "config.json");
 
 /// The dtype that config.json gives the weights, if it does.
 std::optional<DType> dtype_of(const Json& config);
