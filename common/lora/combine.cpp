@@ -62,6 +62,7 @@ LoraFactors combine_linear(std::span<const WeightedLora> adapters) {
   return sum;
 }
 
+// [cat]
 LoraFactors combine_cat(std::span<const WeightedLora> adapters) {
   check_sizes(adapters, "combine_cat");
   const std::int64_t K = adapters[0].lora.K, N = adapters[0].lora.N;
@@ -79,6 +80,7 @@ LoraFactors combine_cat(std::span<const WeightedLora> adapters) {
   }
   return all;
 }
+// [/cat]
 
 // B = U_b S_b V_bᵀ and A = U_a S_a V_aᵀ; B · A = U_b · (S_b V_bᵀ U_a S_a) · V_aᵀ, and the matrix in
 // the middle is small: its singular values are those of the product.

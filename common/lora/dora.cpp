@@ -78,6 +78,7 @@ void dora_backward(const LoraWeights<T>& lora, const T* m, const T* norm, std::i
   });
 }
 
+// [merge]
 template <typename T>
 void dora_merge(const LoraWeights<T>& lora, const T* m, const T* norm, T* W) {
   lora_merge<T>(lora, T{1}, W);
@@ -85,6 +86,7 @@ void dora_merge(const LoraWeights<T>& lora, const T* m, const T* norm, T* W) {
     for (std::int64_t k = 0; k < lora.K; ++k) W[n * lora.K + k] *= m[n] / norm[n];
   }
 }
+// [/merge]
 
 template <typename T>
 void dora_unmerge(const LoraWeights<T>& lora, const T* m, const T* norm, T* W) {
