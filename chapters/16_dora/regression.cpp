@@ -9,7 +9,7 @@
 namespace qlora::chapter16 {
 namespace {
 
-constexpr std::int64_t kTokens = 256, kSide = 48, kSteps = 400, kPlantedRank = 4;
+constexpr std::int64_t kTokens = 128, kSide = 48, kSteps = 300, kPlantedRank = 4;
 constexpr double kRate = 5e-3;
 constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;

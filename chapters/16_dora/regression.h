@@ -23,7 +23,7 @@ struct Run {
   double magnitude_change = 0, direction_change = 0;
 };
 
-/// Trains on 256 random inputs of 48 numbers with Adam; the same start and data for both methods.
+/// Trains on 128 random inputs of 48 numbers with Adam; the same start and data for both methods.
 Run train(Change change, bool dora, std::int64_t R);
 
 /// s · B · A at one α for ranks of R: the size of the update at the start of training, relative to

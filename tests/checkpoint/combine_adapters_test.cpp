@@ -80,7 +80,7 @@ TEST(CombineAdapters, RefusesWhatDoesNotGoTogether) {
   other.config.target_modules = std::string(".*_proj");
   EXPECT_BAD_INPUT(refused(other, Combination::cat), "target_modules: is a list beside a pattern");
   other = variant("multi/third");
-  other.config.layers_to_transform = {1};
+  other.config.layers_to_transform = std::vector<std::int64_t>{1};
   EXPECT_BAD_INPUT(refused(other, Combination::cat), "layers_to_transform: names other layers");
   other = variant("multi/third");
   other.config.exclude_modules = std::vector<std::string>{"k_proj"};
