@@ -27,7 +27,7 @@ std::int64_t GroupShape::N() const {
 
 std::int64_t GroupShape::adapter_parameters() const {
   std::int64_t sum = 0;
-  for (const AdapterSize& a : adapters) sum += a.R * (K + a.N);
+  for (const AdapterSize& a : adapters) sum += a.R * (K + a.N) + (a.dora ? a.N : 0);
   return sum;
 }
 
@@ -38,7 +38,9 @@ std::vector<LayerShape> layer_shapes(const LlamaConfig& config, const LoraConfig
     GroupShape shape{group.K, {}, {}};
     for (const Projection& p : group.parts) {
       shape.parts.push_back(p.N);
-      if (is_target_module(lora, p.name)) shape.adapters.push_back({p.N, r_of(lora, p.name)});
+      if (is_target_module(lora, p.name)) {
+        shape.adapters.push_back({p.N, r_of(lora, p.name), lora.use_dora});
+      }
     }
     return shape;
   };

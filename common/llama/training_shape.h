@@ -41,10 +41,11 @@ struct TrainingShape {
   std::int64_t supervised_rows() const { return supervised.value_or(rows()); }
 };
 
-/// One adapter of a group, by its sizes: A (R,K), B (N,R).
+/// One adapter of a group, by its sizes: A (R,K), B (N,R), and of DoRA N magnitudes.
 struct AdapterSize {
   std::int64_t N = 0;  ///< out_features
   std::int64_t R = 0;  ///< rank
+  bool dora = false;   ///< whether there are magnitudes
 };
 
 /// Linear layers that share an input (ops/linear.h: LinearGroup), by their sizes.
@@ -57,7 +58,7 @@ struct GroupShape {
   std::int64_t N() const;
   /// N·K: weights of all parts.
   std::int64_t weights() const { return N() * K; }
-  /// R·(K+N) over the adapters.
+  /// R·(K+N), and N magnitudes of DoRA, over the adapters.
   std::int64_t adapter_parameters() const;
 };
 

@@ -7,6 +7,7 @@
 
 #if QLORA_HAS_CUDA
 #include "ops/cuda/attention_cudnn.h"
+#include "ops/cuda/dora.h"
 #include "ops/cuda/elementwise.h"
 #include "ops/cuda/head.h"
 #include "ops/cuda/linear.h"

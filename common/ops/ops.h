@@ -102,7 +102,7 @@ void swiglu_forward(const Tensor& gate_up, const Tensor& y);
 void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up);
 
 /// y (T, ΣN) = residual + x (T, K + room) · [W_0; W_1; …]ᵀ + Σ s · drop(x) · Aᵀ · Bᵀ; `residual`
-/// may be empty. `saved` (of take_saved) is for the backward pass, nullptr where there is none.
+/// may be empty. An adapter with magnitudes does what qlora::dora_forward says instead. `saved` (of take_saved) is for the backward pass, nullptr where there is none.
 /// With y empty `saved` alone is made. The room behind x's columns is written to. bitsandbytes:
 /// Linear4bit.forward; PEFT: result += lora_B(lora_A(dropout(x))) * scaling.
 void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
@@ -110,9 +110,15 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
 
 /// dx (T,K) = dy (T, ΣN + room) · W + adapters' parts, overwritten; empty: nobody needs it.
 /// Gradients of adapters, and of the base where group.grad_weight is there, are added to. A frozen
-/// base gets none. The room behind dy's columns is written to.
+/// base gets none. The room behind dy's columns is written to. An adapter of DoRA has to be alone on
+/// its projection.
 void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
                      const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx);
+
+/// norm (N) = ‖W + s · B · A‖ of each row of the weight (N,K), 1 for a row of zeros; see
+/// qlora::dora_norm. Adapter and norm in float32 on a GPU, where the weight may be in 16 bits; on
+/// the CPU all in one dtype.
+void dora_norm(const Tensor& weight, const Adapter& adapter, const Tensor& norm);
 
 /// Logits (rows,V) = x (rows,C) · head (V,C)ᵀ.
 void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits);

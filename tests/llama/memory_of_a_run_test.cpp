@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::size_t kArena = std::size_t{256} << 20;
 
-TrainingShape small_shape(BaseFormat base, std::int64_t B, std::int64_t T, bool dropout) {
+TrainingShape small_shape(BaseFormat base, std::int64_t B, std::int64_t T, bool dropout,
+                          bool dora) {
   TrainingShape s;
   LlamaConfig& c = s.config;
   c.hidden_size = 192;
@@ -28,6 +29,7 @@ TrainingShape small_shape(BaseFormat base, std::int64_t B, std::int64_t T, bool 
   s.double_quant = base == BaseFormat::nf4;
   s.lora.r = 24;
   s.lora.lora_dropout = dropout ? 0.1 : 0.0;
+  s.lora.use_dora = dora;
   s.lora.target_modules = std::string("all-linear");
   s.lora.rank_pattern = {{"o_proj", 7}};
   s.arithmetic = DType::f32;
@@ -71,11 +73,11 @@ std::int64_t tensor_bytes(const LlamaModel& model) {
   return static_cast<std::int64_t>(sum);
 }
 
-class MemoryOfARun : public ::testing::TestWithParam<std::tuple<BaseFormat, bool>> {};
+class MemoryOfARun : public ::testing::TestWithParam<std::tuple<BaseFormat, bool, bool>> {};
 
 TEST_P(MemoryOfARun, ResidentPartsAreTheTensors) {
-  const auto& [base, dropout] = GetParam();
-  const TrainingShape s = small_shape(base, 2, 16, dropout);
+  const auto& [base, dropout, dora] = GetParam();
+  const TrainingShape s = small_shape(base, 2, 16, dropout, dora);
   const MemoryPlan plan = training_memory(s);
   const auto batch = std::ranges::find(plan.parts, "batch", &MemoryPart::name);
   ASSERT_NE(batch, plan.parts.end());
@@ -93,10 +95,10 @@ std::int64_t measured_arena(const LlamaModel& model, const TrainingShape& s) {
 }
 
 TEST_P(MemoryOfARun, TheArenaTakesWhatThePlanSays) {
-  const auto& [base, dropout] = GetParam();
-  const LlamaModel model = model_of(small_shape(base, 1, 128, dropout));
+  const auto& [base, dropout, dora] = GetParam();
+  const LlamaModel model = model_of(small_shape(base, 1, 128, dropout, dora));
   for (const auto& [B, T] : {std::pair{4, 96}, {3, 50}, {1, 32}}) {
-    TrainingShape s = small_shape(base, B, T, dropout);
+    TrainingShape s = small_shape(base, B, T, dropout, dora);
     s.supervised = s.B * (s.T - 1);
     for (const ActivationPolicy policy :
          {ActivationPolicy::keep, ActivationPolicy::lean, ActivationPolicy::checkpoint}) {
@@ -110,13 +112,13 @@ TEST_P(MemoryOfARun, TheArenaTakesWhatThePlanSays) {
 
 std::string name_of(const ::testing::TestParamInfo<MemoryOfARun::ParamType>& info) {
   return to_string(std::get<0>(info.param), DType::f32) +
-         (std::get<1>(info.param) ? "_dropout" : "");
+         (std::get<1>(info.param) ? "_dropout" : "") + (std::get<2>(info.param) ? "_dora" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(OnTheCpu, MemoryOfARun,
                          ::testing::Combine(::testing::Values(BaseFormat::dense, BaseFormat::nf4,
                                                               BaseFormat::fp4, BaseFormat::int8),
-                                            ::testing::Bool()),
+                                            ::testing::Bool(), ::testing::Bool()),
                          name_of);
 
 }  // namespace

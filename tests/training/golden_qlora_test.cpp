@@ -75,6 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
         ForwardCase{"llama_nf4/a", "qlora/adapter_nonzero", kQlora, "nonzero."},
         ForwardCase{"llama/a_fp32", "qlora/adapter_nonzero", kQlora, "fp32_base.nonzero."},
         ForwardCase{"llama/a_fp32", "variants/rslora", kVariants, "rslora."},
+        ForwardCase{"llama/a_fp32", "variants/dora", kVariants, "dora."},
         ForwardCase{"llama/a_fp32", "variants/patterns", kVariants, "patterns."},
         ForwardCase{"llama/a_fp32", "variants/one_layer", kVariants, "one_layer."},
         ForwardCase{"llama/a_fp32", "variants/multi/first", kVariants, "multi.first."},
@@ -138,16 +139,17 @@ TEST_P(GoldenGradients, OfEveryTensor) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, GoldenGradients,
-    ::testing::Values(GradientCase{"llama_nf4/a", "qlora/adapter_std", kQlora,
-                                   "qlora/grads_std.safetensors"},
-                      GradientCase{"llama_nf4/a", "qlora/adapter_nonzero", kQlora,
-                                   "qlora/grads_nonzero.safetensors"},
-                      GradientCase{"llama/a_fp32", "variants/rslora", kVariants,
-                                   "variants/grads_rslora.safetensors"},
-                      GradientCase{"llama/a_fp32", "variants/patterns", kVariants,
-                                   "variants/grads_patterns.safetensors"},
-                      GradientCase{"llama/a_fp32", "variants/one_layer", kVariants,
-                                   "variants/grads_one_layer.safetensors"}));
+    ::testing::Values(
+        GradientCase{"llama_nf4/a", "qlora/adapter_std", kQlora, "qlora/grads_std.safetensors"},
+        GradientCase{"llama_nf4/a", "qlora/adapter_nonzero", kQlora,
+                     "qlora/grads_nonzero.safetensors"},
+        GradientCase{"llama/a_fp32", "variants/rslora", kVariants,
+                     "variants/grads_rslora.safetensors"},
+        GradientCase{"llama/a_fp32", "variants/dora", kVariants, "variants/grads_dora.safetensors"},
+        GradientCase{"llama/a_fp32", "variants/patterns", kVariants,
+                     "variants/grads_patterns.safetensors"},
+        GradientCase{"llama/a_fp32", "variants/one_layer", kVariants,
+                     "variants/grads_one_layer.safetensors"}));
 
 // A bfloat16 model with float32 adapters computes other gradients than float32 does: cosines of at
 // least 0.9978 were measured, 0.97 is asked for, and logits within 8e-2 of the largest.

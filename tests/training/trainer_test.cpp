@@ -73,6 +73,25 @@ TEST(Trainer, AResumedRunIsTheUninterruptedOneBitForBit) {
   }
 }
 
+TEST(Trainer, DoraLearnsAndResumesBitForBit) {
+  for (const bool dropout : {false, true}) {
+    Fixture whole(dropout, true), first(dropout, true), second(dropout, true);
+    const Tensor before = ops::host_copy(whole.model.layers[0].o.parts[0].adapters[0].magnitude);
+    const auto expected = losses_of(whole);
+    EXPECT_LT(expected.back(), expected.front());
+    EXPECT_FALSE(testing::same_bytes(
+        ops::host_copy(whole.model.layers[0].o.parts[0].adapters[0].magnitude), before));
+    const std::string folder = (scratch() / (dropout ? "with" : "without")).string();
+    auto losses = losses_of(first, folder, std::nullopt, 4);
+    for (double loss : losses_of(second, folder, newest_checkpoint(folder))) losses.push_back(loss);
+    EXPECT_EQ(losses, expected);
+    expect_equal_adapters(second.model, whole.model);
+    Fixture checkpointing(dropout, true);
+    checkpointing.arguments.activations = ActivationPolicy::checkpoint;
+    EXPECT_EQ(losses_of(checkpointing), expected);
+  }
+}
+
 TEST(Trainer, ResumingLogsTheSameHistory) {
   const std::string folder = scratch().string();
   Fixture whole;
