@@ -124,6 +124,7 @@ void settle(TrainingOptions& o) {
   TrainingArguments& a = o.arguments;
   a.lr_scheduler_type = lr_scheduler_from(o.lr_scheduler_type);
   a.save_strategy = save_strategy_from(o.save_strategy);
+  a.optim = optim_from(o.optim);
   a.seed = static_cast<std::uint64_t>(o.seed);
   if (o.warmup_ratio && a.warmup_steps == 0) {
     if (!(*o.warmup_ratio >= 0 && *o.warmup_ratio < 1)) {
@@ -137,7 +138,6 @@ void settle(TrainingOptions& o) {
   if (o.optim == "paged_adamw_32bit") {
     fmt::print(stderr, "paged_adamw_32bit is the plain AdamW here: nothing needs paging\n");
   }
-  if (o.optim == "adamw_8bit") throw UsageError("--optim adamw_8bit is not supported yet");
   validate(a);
   validate(o.lora);
 }
