@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/dtype.h"
 #include "course/ledger.h"
 #include "lora/counting.h"
 #include "training/arguments.h"

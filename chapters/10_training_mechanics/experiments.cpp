@@ -161,7 +161,8 @@ std::vector<OptimizerRun> optimizers() {
     arguments.max_steps = 20;
     arguments.save_strategy = SaveStrategy::no;
     OptimizerRun run{optim == Optim::adamw_torch ? "adamw_torch" : "adamw_8bit", 0, {}};
-    for (const auto& [name, tensor] : AdamW(adapter_parameters(model), arguments).state()) {
+    const AdamW fresh(adapter_parameters(model), arguments);
+    for (const auto& [name, tensor] : fresh.state()) {
       if (name.ends_with(".weight")) continue;  // the parameter itself
       run.bytes += static_cast<std::int64_t>(tensor.nbytes());
     }
@@ -181,8 +182,8 @@ DropoutRow dropout(double p) {
   const float one = 1.0f;
   // An adapter of one in-feature with A = 1: what it calls u is its input behind the dropout.
   lora_forward<float>({1, 1, 1, &one, &one, 1.0f}, T, ones.data(),
-                      {static_cast<float>(p), Random{10, 1}}, scratch.data(), kept.data(),
-                      y.data(), 1);
+                      {static_cast<float>(p), Random{10, 1}}, scratch.data(), kept.data(), y.data(),
+                      1);
   DropoutRow row;
   row.dropped = static_cast<double>(std::ranges::count(kept, 0.0f)) / T;
   row.factor = *std::ranges::max_element(kept);

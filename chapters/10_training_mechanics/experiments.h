@@ -23,9 +23,9 @@ std::vector<AccumulationRow> accumulation();
 /// What a policy costs on one batch.
 struct PolicyRow {
   ActivationPolicy policy;
-  std::size_t peak = 0;     ///< bytes of activations
-  double seconds = 0;       ///< of a forward and backward pass, the least of three
-  bool same_bits = false;   ///< whether every gradient has the bits of `keep`
+  std::size_t peak = 0;    ///< bytes of activations
+  double seconds = 0;      ///< of a forward and backward pass, the least of three
+  bool same_bits = false;  ///< whether every gradient has the bits of `keep`
 };
 
 /// Every policy that the CPU has, on 32 rows of 128 tokens.
@@ -43,9 +43,9 @@ std::vector<OptimizerRun> optimizers();
 
 /// Dropout on the input of A as a training pass does it.
 struct DropoutRow {
-  double dropped = 0;   ///< the share of the input
-  double factor = 0;    ///< of what is kept
-  double mean = 0;      ///< of the input behind it, which was 1 everywhere
+  double dropped = 0;  ///< the share of the input
+  double factor = 0;   ///< of what is kept
+  double mean = 0;     ///< of the input behind it, which was 1 everywhere
 };
 
 DropoutRow dropout(double p);

@@ -28,10 +28,9 @@ void draw_schedules(const std::string& path) {
   chart.y_label = "learning rate";
   Series unheeded = schedule("constant (ignores warm-up)", LrScheduler::constant, 0.1);
   unheeded.dashed = true;
-  chart.series = {schedule("linear", LrScheduler::linear, 0.1),
-                  schedule("cosine", LrScheduler::cosine, 0.1),
-                  schedule("constant_with_warmup", LrScheduler::constant_with_warmup, 0.1),
-                  unheeded};
+  chart.series = {
+      schedule("linear", LrScheduler::linear, 0.1), schedule("cosine", LrScheduler::cosine, 0.1),
+      schedule("constant_with_warmup", LrScheduler::constant_with_warmup, 0.1), unheeded};
   write_svg(path, chart);
 }
 
@@ -69,7 +68,8 @@ Series steps_of(const char* name, bool is_signed) {
 
 void draw_moments(const std::string& path) {
   LineChart chart;
-  chart.title = "The two maps of 8-bit AdamW: fine near the block's maximum, and seven decades deep";
+  chart.title =
+      "The two maps of 8-bit AdamW: fine near the block's maximum, and seven decades deep";
   chart.x_label = "value, relative to the block's maximum";
   chart.y_label = "distance to the next value, %";
   chart.log_x = chart.log_y = true;

@@ -37,7 +37,8 @@ Json tell_loss() {
     down[v] -= h;
     const double measured = (loss_of(up, target) - loss_of(down, target)) / (2 * h);
     const bool wanted = v == static_cast<std::size_t>(target);
-    table.add({fmt::format("{}{}", v, wanted ? ", the target" : ""), fmt::format("{:.1f}", logits[v]),
+    table.add({fmt::format("{}{}", v, wanted ? ", the target" : ""),
+               fmt::format("{:.1f}", logits[v]),
                fmt::format("{:.4f}", gradient[v] + (wanted ? 1 : 0)),
                fmt::format("{:.4f}", gradient[v]), fmt::format("{:.4f}", measured)});
     j.push_back(gradient[v]);
@@ -85,9 +86,9 @@ Json tell_adamw() {
 Json tell_schedules() {
   constexpr std::int64_t T = 170;
   const std::int64_t W = warmup_steps(0.1, T);
-  Table table({fmt::format("{} steps, warm-up {}", T, W), "0", "1", "16", "17", "55", "94", "132",
-               "169"},
-              "lrrrrrrrr");
+  Table table(
+      {fmt::format("{} steps, warm-up {}", T, W), "0", "1", "16", "17", "55", "94", "132", "169"},
+      "lrrrrrrrr");
   Json j = Json::object();
   const auto add = [&](const char* name, LrScheduler kind) {
     std::vector<std::string> row{name};
@@ -160,8 +161,9 @@ Json tell_dropout() {
   Json j = Json::array();
   for (const double p : {0.05, 0.5}) {
     const DropoutRow row = dropout(p);
-    fmt::print("Dropout {}: {:.2f} % of 100,000 ones dropped, the others {:.4f}, the mean {:.3f}.\n",
-               p, 100 * row.dropped, row.factor, row.mean);
+    fmt::print(
+        "Dropout {}: {:.2f} % of 100,000 ones dropped, the others {:.4f}, the mean {:.3f}.\n", p,
+        100 * row.dropped, row.factor, row.mean);
     j.push_back(row.factor);
   }
   fmt::print("\n");
@@ -169,7 +171,8 @@ Json tell_dropout() {
 }
 
 Json tell_formats() {
-  Table table({"gradient", "in float16", "times 65536 in float16, then back", "in bfloat16"}, "rrrr");
+  Table table({"gradient", "in float16", "times 65536 in float16, then back", "in bfloat16"},
+              "rrrr");
   const double scale = LossScale::of(DType::f16).value;
   Json rows = Json::array();
   for (const float g : {1e-3f, 1e-6f, 1e-8f, 2.0f}) {

@@ -31,6 +31,7 @@ struct MomentBlock {
 
 // A mean that rounding has given the other sign, or none, gets the neighbouring code: a step must
 // not go uphill. In a block of zeros the code wraps, and means zero whatever it is.
+// [signs]
 void keep_signs(std::span<const float> m, std::span<const float> map,
                 std::span<std::uint8_t> codes) {
   for (std::size_t i = 0; i < m.size(); ++i) {
@@ -38,6 +39,7 @@ void keep_signs(std::span<const float> m, std::span<const float> map,
     codes[i] = static_cast<std::uint8_t>(codes[i] + (m[i] > 0.0f ? 1 : -1));
   }
 }
+// [/signs]
 
 // The arithmetic is that of adamw(), on moments that are restored for as long as it takes.
 void update_block(const AdamWStep& step, float decay, const float* gradients, std::span<float> p,

@@ -1,5 +1,5 @@
-// Task 2: AdamW. The formula stands beside ops::adamw in common/ops/ops.h, and what is to be written
-// in common/ops/adamw.h.
+// Task 2: AdamW. The formula stands beside ops::adamw in common/ops/ops.h, and what is to be
+// written in common/ops/adamw.h.
 #include "ops/adamw.h"
 
 #include "core/todo.h"

@@ -70,8 +70,8 @@ TEST(Lion, TheMixtureIsOfTheFirstBeta) {
 TEST(Lion, DecayIsDecoupledAndTimesTheLearningRate) {
   Lion l{{0.5, 0.9, 0.99, 0.1}, {2.0, -4.0}};
   l.run({1.0, 0.0});
-  EXPECT_TRUE(all_close(l.p, std::vector<double>{2.0 - 0.5 * (1 + 0.2), -4.0 + 0.5 * 0.4},
-                        kRounding));
+  EXPECT_TRUE(
+      all_close(l.p, std::vector<double>{2.0 - 0.5 * (1 + 0.2), -4.0 + 0.5 * 0.4}, kRounding));
   EXPECT_EQ(l.m[1], 0.0) << "the mean does not see it";
 }
 
