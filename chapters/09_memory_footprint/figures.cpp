@@ -30,7 +30,7 @@ void draw_footprints(const std::string& path) {
 
 void draw_batch(const std::string& path) {
   LineChart chart;
-  chart.title = "QLoRA on Llama 3.2 3B, r = 16 on all linears: memory of rows of 512 tokens";
+  chart.title = "QLoRA on Llama 3.2 3B, r = 16 on all linears: rows of 512 tokens";
   chart.x_label = "rows";
   chart.y_label = "GiB";
   chart.log_x = chart.log_y = true;

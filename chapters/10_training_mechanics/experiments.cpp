@@ -125,8 +125,8 @@ std::vector<AccumulationRow> accumulation() {
 
 std::vector<PolicyRow> policies() {
   LlamaModel model = model_with_adapters(16);
-  const std::vector<TokenizedExample> data = pack(price_rows(180), 128);
-  const Batch batch = collate(data, all_rows(32), 0);
+  const std::vector<TokenizedExample> data = pack(price_rows(60), 64);
+  const Batch batch = collate(data, all_rows(16), 0);
   model.reserve_positions(positions_in(batch));
   std::vector<PolicyRow> out;
   std::vector<float> kept;
@@ -134,7 +134,7 @@ std::vector<PolicyRow> policies() {
        {ActivationPolicy::keep, ActivationPolicy::lean, ActivationPolicy::checkpoint}) {
     PolicyRow row{policy, 0, 1e9, false};
     Arena arena;
-    for (int run = 0; run < 3; ++run) {
+    for (int run = 0; run < 2; ++run) {
       zero_gradients(model);
       const auto start = std::chrono::steady_clock::now();
       loss_backward(model, batch, {{}, policy, 1.0}, arena);
@@ -150,14 +150,14 @@ std::vector<PolicyRow> policies() {
 }
 
 std::vector<OptimizerRun> optimizers() {
-  const std::vector<TokenizedExample> data = price_rows(160);
+  const std::vector<TokenizedExample> data = price_rows(80);
   std::vector<OptimizerRun> out;
   for (const Optim optim : {Optim::adamw_torch, Optim::adamw_8bit}) {
     LlamaModel model = model_with_adapters(32);
     TrainingArguments arguments;
     arguments.optim = optim;
     arguments.learning_rate = 2e-3;
-    arguments.per_device_train_batch_size = 8;
+    arguments.per_device_train_batch_size = 4;
     arguments.max_steps = 20;
     arguments.save_strategy = SaveStrategy::no;
     OptimizerRun run{optim == Optim::adamw_torch ? "adamw_torch" : "adamw_8bit", 0, {}};

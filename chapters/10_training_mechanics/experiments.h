@@ -24,11 +24,11 @@ std::vector<AccumulationRow> accumulation();
 struct PolicyRow {
   ActivationPolicy policy;
   std::size_t peak = 0;    ///< bytes of activations
-  double seconds = 0;      ///< of a forward and backward pass, the least of three
+  double seconds = 0;      ///< of a forward and backward pass, the less of two
   bool same_bits = false;  ///< whether every gradient has the bits of `keep`
 };
 
-/// Every policy that the CPU has, on 32 rows of 128 tokens.
+/// Every policy that the CPU has, on 16 packed rows of 64 tokens.
 std::vector<PolicyRow> policies();
 
 /// A short run.

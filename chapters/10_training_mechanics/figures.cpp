@@ -1,7 +1,5 @@
 #include "figures.h"
 
-#include <cmath>
-
 #include "course/svg.h"
 #include "quantization/dynamic_map.h"
 #include "training/schedule.h"
@@ -36,17 +34,17 @@ void draw_schedules(const std::string& path) {
 
 void draw_rates(const std::string& path) {
   LineChart chart;
-  chart.title = "Gradient descent on x²/2: how far from the minimum";
+  chart.title = "Gradient descent on x²/2, whose minimum is 0";
   chart.x_label = "step";
-  chart.y_label = "|x|";
-  chart.log_y = true;
-  for (const auto& [name, rate] : {std::pair("lr 0.1", 0.1), std::pair("lr 0.5", 0.5),
-                                   std::pair("lr 1.9", 1.9), std::pair("lr 2.1", 2.1)}) {
+  chart.y_label = "x";
+  for (const auto& [name, rate] :
+       {std::pair("lr 0.1", 0.1), std::pair("lr 0.5", 0.5), std::pair("lr 1.5", 1.5),
+        std::pair("lr 1.9", 1.9), std::pair("lr 2.1", 2.1)}) {
     Series series{name, {}, {}};
     double x = 1;
-    for (int s = 0; s <= 30; ++s) {
+    for (int s = 0; s <= 10; ++s) {
       series.x.push_back(s);
-      series.y.push_back(std::abs(x));
+      series.y.push_back(x);
       x -= rate * x;
     }
     chart.series.push_back(std::move(series));
@@ -68,8 +66,7 @@ Series steps_of(const char* name, bool is_signed) {
 
 void draw_moments(const std::string& path) {
   LineChart chart;
-  chart.title =
-      "The two maps of 8-bit AdamW: fine near the block's maximum, and seven decades deep";
+  chart.title = "The two maps of 8-bit AdamW: fine near the maximum, seven decades deep";
   chart.x_label = "value, relative to the block's maximum";
   chart.y_label = "distance to the next value, %";
   chart.log_x = chart.log_y = true;

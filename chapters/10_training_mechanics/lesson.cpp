@@ -140,7 +140,7 @@ Json tell_accumulation() {
 
 Json tell_policies() {
   const std::vector<PolicyRow> all = policies();
-  Table table({"activations, 32 rows of 128", "MiB", "time", "gradients"}, "lrrl");
+  Table table({"activations, 16 rows of 64", "MiB", "time", "gradients"}, "lrrl");
   Json rows = Json::array();
   for (const PolicyRow& row : all) {
     table.add({std::string(to_string(row.policy)),
