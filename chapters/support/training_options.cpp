@@ -46,7 +46,7 @@ void add_run_options(Options& verb, TrainingOptions& o) {
   verb.add("--save-total-limit", a.save_total_limit, "newest checkpoints to keep; 0: all");
   verb.add("--load-best-model-at-end", a.load_best_model_at_end, "by eval_loss");
   verb.add("--seed", o.seed, "of the order of rows, of A and of dropout").at_least(0);
-  verb.add("--optim", o.optim, "the optimizer")
+  verb.add("--optim", o.optim, "AdamW; adamw_8bit holds its moments in 8 bits")
       .choices({"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit", "adamw_8bit"});
 }
 

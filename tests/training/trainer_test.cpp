@@ -77,7 +77,7 @@ TEST(Trainer, AResumedRunIsTheUninterruptedOneBitForBit) {
 Fixture run_in_8bit() {
   Fixture s;
   s.lora.r = 64;
-  s.model = load_model(golden("llama_nf4/a"));
+  s.model = testing::golden_model("llama_nf4/a");
   attach_lora(s.model, s.lora, 5);
   s.arguments.optim = Optim::adamw_8bit;
   return s;
