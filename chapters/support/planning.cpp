@@ -52,6 +52,7 @@ TrainingShape training_shape(const ModelOptions& model, const TrainingOptions& t
   shape.B = training.arguments.per_device_train_batch_size;
   shape.T = training.max_length;
   shape.activations = training.arguments.activations;
+  shape.moments_in_8bit = training.arguments.optim == Optim::adamw_8bit;
   return shape;
 }
 

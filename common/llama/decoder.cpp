@@ -50,15 +50,6 @@ FinalNorm final_norm(const LlamaModel& model, const Tensor& x, Arena& arena) {
 
 }  // namespace
 
-Tensor shifted_targets(const Tensor& labels) {
-  const std::int64_t B = labels.dim(0), T = labels.dim(1);
-  Tensor targets = Tensor::empty(DType::i32, {B * T});
-  const std::int32_t* from = labels.data<std::int32_t>();
-  std::int32_t* to = targets.data<std::int32_t>();
-  for (std::int64_t i = 0; i < B * T; ++i) to[i] = (i + 1) % T == 0 ? kIgnoredLabel : from[i + 1];
-  return targets;
-}
-
 Tensor hidden_forward(const LlamaModel& model, const Batch& batch, Arena& arena,
                       std::vector<Tensor>* states) {
   const PassShape pass = shape_of(model, batch, {}, arena);

@@ -132,7 +132,8 @@ MemoryPlan training_plan(const TrainingShape& s, const std::vector<LayerShape>& 
   const std::int64_t trained = adapter_parameters(layers);
   parts.add("adapters, " + grouped(trained) + " parameters", trained * kFloat);
   parts.add("their gradients", trained * kFloat);
-  parts.add("the optimizer's moments", trained * s.optimizer_bytes);
+  parts.add(s.moments_in_8bit ? "the optimizer's moments, 8 bits" : "the optimizer's moments",
+            moment_bytes(s, layers));
   if (s.device == Device::cuda) parts.add("the optimizer's scratch", kLeastArena);
   parts.add("batch", kBatchTensors * s.rows() * kFloat);
   add_workspaces(parts, s);

@@ -4,6 +4,7 @@
 
 #include "llama/adapters.h"
 #include "lora/target_modules.h"
+#include "ops/adamw_8bit.h"
 
 namespace qlora {
 
@@ -57,6 +58,19 @@ std::int64_t adapter_parameters(const std::vector<LayerShape>& layers) {
   std::int64_t sum = 0;
   for (const LayerShape& layer : layers) {
     for (const GroupShape* group : layer.groups()) sum += group->adapter_parameters();
+  }
+  return sum;
+}
+
+std::int64_t moment_bytes(const TrainingShape& shape, const std::vector<LayerShape>& layers) {
+  if (!shape.moments_in_8bit) return 8 * adapter_parameters(layers);
+  std::int64_t sum = 2 * 256 * 4;  // both maps
+  for (const LayerShape& layer : layers) {
+    for (const GroupShape* group : layer.groups()) {
+      for (const AdapterSize& a : group->adapters) {
+        sum += bytes_of_8bit_moments(a.R * group->K) + bytes_of_8bit_moments(a.N * a.R);
+      }
+    }
   }
   return sum;
 }

@@ -290,6 +290,27 @@ void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
   }
 }
 
+void adamw_8bit_all(const AdamWStep& step, std::span<const AdamW8bitTensors> all) {
+  constexpr const char* op = "adamw_8bit";
+  for (const auto& [gradient, parameter, m, v] : all) {
+    const std::int64_t n = parameter.numel();
+    const std::int64_t blocks = (n + kMomentBlock - 1) / kMomentBlock;
+    require(parameter.dtype() == DType::f32 && gradient.dtype() == DType::f32 &&
+                gradient.numel() == n && gradient.device() == parameter.device(),
+            op, "a parameter and a gradient of one size in float32");
+    for (const Blockwise8Tensor* moment : {&m, &v}) {
+      require(moment->codes.numel() == n && moment->absmax.numel() == blocks &&
+                  moment->map.numel() == 256 && moment->codes.device() == parameter.device(),
+              op, "moments of the parameter's size in blocks of 256, on its device");
+    }
+  }
+  if (all.empty()) return;
+  QLORA_ON_GPU(all[0].parameter, adamw_8bit_all(step, all));
+  for (const AdamW8bitTensors& one : all) {
+    on_device(one.parameter, op, [&]<typename T>(T) { cpu::adamw_8bit(step, one); });
+  }
+}
+
 void gradient_norm(std::span<const Tensor> gradients, [[maybe_unused]] Arena& arena,
                    const Tensor& norm) {
   constexpr const char* op = "gradient_norm";

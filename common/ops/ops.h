@@ -15,8 +15,9 @@
 #include "core/arena.h"
 #include "core/random.h"
 #include "core/tensor.h"
-#include "ops/adamw.h"
+#include "ops/adamw_8bit.h"
 #include "ops/attention.h"
+#include "ops/cross_entropy.h"
 #include "ops/linear.h"
 
 /// Everything that a training step computes. Each op picks the back end from its tensors' device.
@@ -130,16 +131,6 @@ void argmax(const Tensor& logits, const Tensor& ids);
 /// counts (n) I32 += 1.
 void increment(const Tensor& counts);
 
-/// The positions that a loss looks at, and the tokens that they are to predict.
-struct Supervised {
-  Tensor rows;     ///< (n) I32, ascending
-  Tensor targets;  ///< (n) I32, below V
-};
-
-/// Those of targets (rows) I32 on the host that are not −100; on the host too.
-/// @throws std::invalid_argument on a target that is neither −100 nor in 0 … V−1
-Supervised supervised(const Tensor& targets, std::int64_t V);
-
 /// What a pass over the head writes; each may be empty.
 struct HeadOutputs {
   Tensor sum;     ///< (1) F64, Σ_i loss_i is added to it; nobody waits for it
@@ -167,6 +158,15 @@ void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& paramete
 
 /// The same for many parameters, in few launches.
 void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all);
+
+/// One step of AdamW whose moments are in blocks of 8-bit codes (Dettmers et al. 2021;
+/// bitsandbytes: kOptimizerStatic8bit2StateBlockwise). Both moments are restored, moved on as in
+/// adamw(), and quantized again with their blocks' new maxima; where that changes the sign of a
+/// mean, its code moves by one. The step is made with the moments as they are before, and the decay
+/// comes last:
+///   p ← (p − lr · (m / (1−β1^t)) / ( sqrt(v) / sqrt(1−β2^t) + eps )) · (1 − lr·wd).
+/// A gradient that is not finite sets its two moments to 0. All moments of a kind share one map.
+void adamw_8bit_all(const AdamWStep& step, std::span<const AdamW8bitTensors> all);
 
 /// norm (1) F64 = sqrt(Σ g²) over all gradients, on their device, summed in double and in an order
 /// that depends on the sizes alone. With Clip a step uses it without anybody waiting for it.

@@ -7,7 +7,7 @@
 
 #include "core/arena.h"
 #include "core/tensor.h"
-#include "ops/adamw.h"
+#include "ops/adamw_8bit.h"
 #include "ops/attention.h"
 
 namespace qlora::cuda {
@@ -42,6 +42,9 @@ void gradient_norm(std::span<const Tensor> gradients, Arena& arena, const Tensor
 
 /// See ops::adamw_all. All tensors are F32.
 void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all);
+
+/// See ops::adamw_8bit_all.
+void adamw_8bit_all(const AdamWStep& step, std::span<const AdamW8bitTensors> all);
 
 /// See ops::attention_forward. qkv and out of one dtype; lse (B,H,T) F32.
 void attention_forward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,
