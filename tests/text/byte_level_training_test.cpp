@@ -12,6 +12,7 @@
 #include "text/byte_alphabet.h"
 #include "text/byte_level_file.h"
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace qlora {
 namespace {
@@ -194,8 +195,10 @@ TEST(ByteLevelFile, IsReadBackAsTheSameTokenizer) {
   EXPECT_EQ(ids.back(), 1);
   EXPECT_EQ(tokenizer.decode(ids), text[0]);
   EXPECT_LT(ids.size(), text[0].size());
-  // Every token that merges made is found again in a text that is this token alone.
+  // Every token that merges made, half a character aside, is found again in a text that is this
+  // token alone.
   for (const BytePairs::Merge& m : pairs.merges) {
+    if (!is_utf8(pairs.tokens[m.result])) continue;
     const auto again = tokenizer.encode(pairs.tokens[m.result], {.add_bos = false});
     EXPECT_EQ(again, std::vector<std::int32_t>{m.result}) << pairs.tokens[m.result];
   }
