@@ -31,6 +31,12 @@ std::string escaped(const std::string& text) {
   return line;
 }
 
+std::int64_t count(std::string_view text, std::string_view word) {
+  std::int64_t found = 0;
+  for (std::size_t at = 0; (at = text.find(word, at)) != std::string_view::npos; ++at) ++found;
+  return found;
+}
+
 // "[0,1,0,0,...]"
 std::string first_entries(const std::vector<float>& x) {
   std::string text;

@@ -71,9 +71,9 @@ TEST(TokenizeExample, TheMaskIsThePromptsOwnLength) {
 
 TEST(TokenizeExample, APromptThatIsLongerAloneMasksTheWholeRow) {
   const Tokenizer t = small_tokenizer();
-  const TokenizedExample row = tokenize_example(pair_of("kettl", "e"), t);
+  const TokenizedExample row = tokenize_example(pair_of(" kettl", "e"), t);
   ASSERT_EQ(row.input_ids.size(), 3u);
-  ASSERT_GT(t.encode("kettl").size(), row.input_ids.size());
+  ASSERT_GT(t.encode(" kettl").size(), row.input_ids.size());
   EXPECT_EQ(row.labels, Ids(3, kIgnoredLabel));
 }
 
