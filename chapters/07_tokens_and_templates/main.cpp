@@ -7,6 +7,18 @@
 #include "lesson.h"
 #include "verbs.h"
 
+namespace {
+
+// `o` must outlive the options.
+template <typename Verb>
+void add_verb(qlora::Options& options, const char* name, const char* description, Verb& o) {
+  qlora::Options& verb = options.verb(name, description);
+  add_options(verb, o);
+  verb.action([&o] { run(o); });
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch07_tokens_and_templates",
@@ -19,24 +31,13 @@ int main(int argc, char** argv) {
                lesson);
   });
 
-  chapter07::EncodeVerb e;
-  Options& encode = options.verb("encode", "Text to token ids.");
-  add_options(encode, e);
-  encode.action([&] { run(e); });
-
-  chapter07::DecodeVerb d;
-  Options& decode = options.verb("decode", "Token ids to text.");
-  add_options(decode, d);
-  decode.action([&] { run(d); });
-
-  chapter07::RenderVerb r;
-  Options& render = options.verb("render", "Conversations in the text of the model's template.");
-  add_options(render, r);
-  render.action([&] { run(r); });
-
-  chapter07::TrainVerb t;
-  Options& train = options.verb("train-tokenizer", "Learns a byte-level BPE from text.");
-  add_options(train, t);
-  train.action([&] { run(t); });
+  chapter07::EncodeVerb encode;
+  add_verb(options, "encode", "Text to token ids.", encode);
+  chapter07::DecodeVerb decode;
+  add_verb(options, "decode", "Token ids to text.", decode);
+  chapter07::RenderVerb render;
+  add_verb(options, "render", "Conversations in the text of the model's template.", render);
+  chapter07::TrainVerb train;
+  add_verb(options, "train-tokenizer", "Learns a byte-level BPE from text.", train);
   return run(argc, argv, options);
 }
