@@ -72,6 +72,31 @@ void append_texts(const std::string& path, std::vector<std::string>& texts) {
   }
 }
 
+// What is asked for. @throws UsageError where it cannot be
+ByteLevelTraining training_of(const TrainVerb& o) {
+  ByteLevelTraining options;
+  options.vocab_size = static_cast<std::int32_t>(o.vocab_size);
+  options.special_tokens = o.special_tokens;
+  options.split = o.split == "gpt2" ? kGpt2Split : kLlama3Split;
+  options.ties = o.ties == "ids" ? ByteLevelTraining::Ties::smaller_ids
+                                 : ByteLevelTraining::Ties::greater_bytes;
+  const auto special = static_cast<std::int64_t>(o.special_tokens.size());
+  if (o.vocab_size < 256 + special) {
+    throw UsageError(fmt::format("--vocab-size {}: 256 bytes and {} special tokens need {}",
+                                 o.vocab_size, special, 256 + special));
+  }
+  if (o.bos_token && std::ranges::count(o.special_tokens, *o.bos_token) != 1) {
+    throw UsageError("--bos-token " + *o.bos_token + ": not one of --special-tokens");
+  }
+  for (const std::string& token : o.special_tokens) {
+    if (token.size() < 2 || std::ranges::count(o.special_tokens, token) != 1) {
+      throw UsageError("--special-tokens: \"" + token +
+                       "\": not of two bytes or more, or twice there");
+    }
+  }
+  return options;
+}
+
 void add_model(Options& verb, std::string& model, const char* what) {
   verb.add("--model", model, what).required().value_name("DIR");
 }
@@ -168,20 +193,7 @@ void run(const RenderVerb& o) {
 }
 
 void run(const TrainVerb& o) {
-  ByteLevelTraining options;
-  options.vocab_size = static_cast<std::int32_t>(o.vocab_size);
-  options.special_tokens = o.special_tokens;
-  options.split = o.split == "gpt2" ? kGpt2Split : kLlama3Split;
-  options.ties = o.ties == "ids" ? ByteLevelTraining::Ties::smaller_ids
-                                 : ByteLevelTraining::Ties::greater_bytes;
-  const auto special = static_cast<std::int64_t>(o.special_tokens.size());
-  if (o.vocab_size < 256 + special) {
-    throw UsageError(fmt::format("--vocab-size {}: 256 bytes and {} special tokens need {}",
-                                 o.vocab_size, special, 256 + special));
-  }
-  if (o.bos_token && std::ranges::count(o.special_tokens, *o.bos_token) != 1) {
-    throw UsageError("--bos-token " + *o.bos_token + ": not one of --special-tokens");
-  }
+  const ByteLevelTraining options = training_of(o);
   make_folder(o.output);
   std::vector<std::string> texts;
   for (const std::string& path : o.input) append_texts(path, texts);

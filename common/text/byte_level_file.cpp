@@ -47,9 +47,10 @@ Json post_processor(const std::string& bos, std::int32_t id) {
 Json model(const BytePairs& pairs) {
   Json::Object vocabulary;
   for (std::size_t id = 0; id < pairs.tokens.size(); ++id) {
+    // The library gives an added token that is not in the vocabulary an id of its own choice.
     const std::string& token = pairs.tokens[id];
-    if (!pairs.in_text[id]) continue;
-    vocabulary.emplace_back(symbols_of_bytes(token), static_cast<std::int64_t>(id));
+    vocabulary.emplace_back(pairs.in_text[id] ? symbols_of_bytes(token) : token,
+                            static_cast<std::int64_t>(id));
   }
   const auto symbols = [&](std::int32_t id) {
     return symbols_of_bytes(pairs.tokens[static_cast<std::size_t>(id)]);

@@ -112,12 +112,12 @@ class Trainer {
 
   void place_first_tokens() {
     for (const std::string& token : options_.special_tokens) {
-      require(!token.empty() && known_.emplace(token, 0).second, "train_byte_level",
-              "special tokens that differ and are not empty");
+      require(token.size() > 1 && known_.emplace(token, 0).second, "train_byte_level",
+              "special tokens that differ, of two bytes or more");
       pairs_.tokens.push_back(token);
       pairs_.in_text.push_back(false);
     }
-    known_.clear();  // a merge may give the bytes of a special token, which stays another token
+    known_.clear();  // no text becomes one of them: texts are cut there
     for (const char byte : bytes_in_order_of_symbols()) add_token(std::string(1, byte));
     require(options_.vocab_size >= 0 &&
                 static_cast<std::size_t>(options_.vocab_size) >= pairs_.tokens.size(),

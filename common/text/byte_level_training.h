@@ -37,7 +37,7 @@ struct ByteLevelTraining {
 /// @param texts  bytes that are not UTF-8 are taken for U+FFFD
 /// @return fewer tokens than vocab_size where no pair is left to merge
 /// @throws std::invalid_argument if vocab_size does not hold the bytes and the special tokens, or
-///         if these are empty or not distinct
+///         if these are shorter than two bytes or not distinct
 BytePairs train_byte_level(std::span<const std::string> texts, const ByteLevelTraining& options);
 
 }  // namespace qlora

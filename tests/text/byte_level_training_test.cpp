@@ -152,9 +152,9 @@ TEST(ByteLevelTraining, ImpossibleSizesAndTokensAreRefused) {
   options.vocab_size = 255;
   EXPECT_THROW(train_byte_level(Texts{"a"}, options), std::invalid_argument);
   options.vocab_size = 300;
-  options.special_tokens = {"a", "a"};
+  options.special_tokens = {"aa", "aa"};
   EXPECT_THROW(train_byte_level(Texts{"a"}, options), std::invalid_argument);
-  options.special_tokens = {""};
+  options.special_tokens = {"a"};
   EXPECT_THROW(train_byte_level(Texts{"a"}, options), std::invalid_argument);
 }
 
@@ -190,6 +190,8 @@ TEST(ByteLevelFile, IsReadBackAsTheSameTokenizer) {
   const Tokenizer tokenizer = Tokenizer::from_bytes(file.dump(1), "tokenizer.json");
   EXPECT_EQ(tokenizer.vocab_size(), static_cast<std::int32_t>(pairs.tokens.size()));
   EXPECT_EQ(tokenizer.bos_id(), 0);
+  // tokenizers: an added token keeps its id where the vocabulary has it.
+  EXPECT_EQ(file.at("model").at("vocab").at("<|eot|>").as_integer(), 1);
   const auto ids = tokenizer.encode(text[0] + "<|eot|>");
   EXPECT_EQ(ids.front(), 0);
   EXPECT_EQ(ids.back(), 1);
