@@ -35,7 +35,6 @@ void ByteLevelBpe::encode(std::string_view piece, Workspace& w,
   w.heap.clear();
   for (std::uint32_t at = 0; at < w.symbols.size(); ++at) push(at);
 
-  // [merging]
   while (!w.heap.empty()) {
     std::pop_heap(w.heap.begin(), w.heap.end(), later);
     const Workspace::Candidate best = w.heap.back();
@@ -52,7 +51,6 @@ void ByteLevelBpe::encode(std::string_view piece, Workspace& w,
     if (left.previous != kNone) push(left.previous);
     push(best.at);
   }
-  // [/merging]
   for (std::uint32_t at = 0; at != kNone; at = w.symbols[at].next) ids.push_back(w.symbols[at].id);
 }
 

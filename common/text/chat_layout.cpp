@@ -50,7 +50,6 @@ void append_messages(std::span<const Message> messages, bool add_generation_prom
 
 }  // namespace
 
-// [llama2]
 std::vector<ChatPart> llama2_layout(std::span<const Message> messages) {
   std::string system;
   if (begins_with_system(messages)) {
@@ -80,7 +79,6 @@ std::vector<ChatPart> llama2_layout(std::span<const Message> messages) {
   }
   return parts;
 }
-// [/llama2]
 
 std::vector<ChatPart> llama3_layout(std::span<const Message> messages, bool add_generation_prompt) {
   require_messages(messages, "no message");
@@ -89,7 +87,6 @@ std::vector<ChatPart> llama3_layout(std::span<const Message> messages, bool add_
   return parts;
 }
 
-// [llama3_1]
 std::vector<ChatPart> llama3_1_layout(std::span<const Message> messages,
                                       const std::string& date_string, bool add_generation_prompt) {
   require_messages(messages, "no message");
@@ -103,6 +100,5 @@ std::vector<ChatPart> llama3_1_layout(std::span<const Message> messages,
   append_messages(messages, add_generation_prompt, parts);
   return parts;
 }
-// [/llama3_1]
 
 }  // namespace qlora

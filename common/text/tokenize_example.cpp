@@ -5,7 +5,6 @@
 
 namespace qlora {
 
-// [labels]
 TokenizedExample tokenize_example(const Example& example, const Tokenizer& tokenizer,
                                   const ChatTemplate& chat) {
   TokenizedExample row;
@@ -25,6 +24,5 @@ TokenizedExample tokenize_example(const Example& example, const Tokenizer& token
   }
   return row;
 }
-// [/labels]
 
 }  // namespace qlora

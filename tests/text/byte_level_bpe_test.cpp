@@ -31,6 +31,7 @@ BytePairs letters(std::vector<std::string> more, std::vector<Merge> merges) {
   return pairs;
 }
 
+// [the_rule]
 // The rule, word by word: all pairs are looked at for every merge.
 Ids slowly(const BytePairs& pairs, std::string_view piece) {
   std::map<std::pair<int, int>, Merge> merges;
@@ -52,6 +53,7 @@ Ids slowly(const BytePairs& pairs, std::string_view piece) {
     ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(place) + 1);
   }
 }
+// [/the_rule]
 
 TEST(ByteLevelBpe, TheLowestRankMergesFirst) {
   const std::vector<std::string> tokens = {"ab", "bc"};

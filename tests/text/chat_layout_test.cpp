@@ -35,12 +35,14 @@ TEST(Llama2Layout, AQuestionIsBosAndOneText) {
 
 // meta-llama/llama, generation.py, chat_completion: a pair is encoded as one text.
 TEST(Llama2Layout, AnAnswerGoesOnInTheSameTextUpToEos) {
+  // [pair]
   EXPECT_EQ(llama2_layout(Messages{{"user", "a"}, {"assistant", "b"}, {"user", "c"}}),
             (Parts{{Kind::bos, "<s>"},
                    {Kind::text, "[INST] a [/INST] b "},
                    {Kind::eos, "</s>"},
                    {Kind::bos, "<s>"},
                    {Kind::text, "[INST] c [/INST]"}}));
+  // [/pair]
 }
 
 TEST(Llama2Layout, TheSystemMessageStandsInTheFirstTurnAlone) {
@@ -125,9 +127,11 @@ TEST(Llama3Layout, NeedsAMessage) {
 
 // What transformers 5.23 gives for these messages with Llama 3.2's own chat_template and
 // date_string="26 Jul 2024" (docs/interoperability.md).
+// [dates]
 const std::string kHead =
     "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
     "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
+// [/dates]
 
 TEST(Llama32Layout, DatesStandBeforeTheSystemMessage) {
   const Messages messages = {{"system", " Be brief."}, {"user", " Hi \n"}};
