@@ -12,9 +12,11 @@ namespace qlora {
 
 /// Llama 3's expression (meta-llama/llama-models, models/llama3/tokenizer.py): contractions, words
 /// with the character before them, up to three digits, punctuation, line ends, spaces.
+// [llama3_split]
 inline constexpr std::string_view kLlama3Split =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// [/llama3_split]
 
 /// GPT-2's expression, ByteLevel's own in the tokenizers library.
 inline constexpr std::string_view kGpt2Split =
