@@ -65,7 +65,8 @@ Json tell_norm() {
   const auto row = [&](const char* name, const std::vector<double>& v) {
     std::vector<std::string> cells{name};
     for (const double e : v) cells.push_back(fmt::format("{:.3f}", e));
-    cells.push_back(fmt::format("{:.3f}", std::accumulate(v.begin(), v.end(), 0.0) / 4 + 0.0));
+    const double of_row = std::accumulate(v.begin(), v.end(), 0.0) / 4;
+    cells.push_back(fmt::format("{:.3f}", std::abs(of_row) < 1e-12 ? 0.0 : of_row));
     table.add(cells);
   };
   std::vector<double> layer_norm;

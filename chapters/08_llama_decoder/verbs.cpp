@@ -153,7 +153,7 @@ void run_generate(const GenerateOptions& o) {
 namespace {
 
 // How the layers' linear maps are to be held: as config.json says, or as --quantize does.
-std::optional<BitsAndBytesConfig> quantization_of(const Json& config, const ModelOptions& o) {
+std::optional<BitsAndBytesConfig> wanted_quantization(const Json& config, const ModelOptions& o) {
   if (o.quantize == "none") return std::nullopt;
   BitsAndBytesConfig wanted;
   if (o.quantize.empty()) {
@@ -196,7 +196,7 @@ std::vector<NamedLora> adapters_of(const ModelOptions& o) {
 
 void run_inspect(const InspectOptions& o) {
   const Json config = model_config(o.model);
-  const std::optional<BitsAndBytesConfig> quantization = quantization_of(config, o.model);
+  const std::optional<BitsAndBytesConfig> quantization = wanted_quantization(config, o.model);
   const std::vector<NamedLora> adapters = adapters_of(o.model);
   const std::string tree = module_tree(config, quantization, adapters);
   const ModelShapes shapes = model_shapes(config);
