@@ -2,21 +2,12 @@
 
 #include <numeric>
 
+#include "core/error.h"
 #include "llama/decoder.h"
 #include "ops/ops.h"
 
 namespace qlora::chapter08 {
 namespace {
-
-Batch batch_of(const std::vector<std::int32_t>& ids) {
-  const auto T = static_cast<std::int64_t>(ids.size());
-  Batch batch;
-  batch.input_ids = Tensor::from<std::int32_t>(ids, {1, T});
-  batch.attention_mask =
-      Tensor::from<std::int32_t>(std::vector<std::int32_t>(ids.size(), 1), {1, T});
-  batch.tokens = T;
-  return batch;
-}
 
 // [unit_values]
 // The weights (T, H·D) of a layer's attention on its input x (T,C): value t is the unit vector t.
@@ -58,11 +49,14 @@ AttentionMaps attention_maps(LlamaModel& model, const Tokenizer& tokenizer,
   model.reserve_positions(T);
   Arena arena;
   std::vector<Tensor> states;
-  hidden_forward(model, batch_of(ids), arena, &states);
+  const TokenizedExample row{ids, ids};
+  const std::int64_t first = 0;
+  hidden_forward(model, collate(std::span(&row, 1), std::span(&first, 1), 0), arena, &states);
   AttentionMaps maps{
       {}, std::ssize(model.layers), model.config.num_attention_heads, {}, model.config.head_dim};
-  for (const std::int32_t id : ids)
+  for (const std::int32_t id : ids) {
     maps.tokens.push_back(tokenizer.decode(std::span(&id, 1), false));
+  }
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     maps.of_layer.push_back(weights_of(model, model.layers[l], states[l], arena));
   }

@@ -27,18 +27,18 @@ std::string shade(double weight) {
   return fmt::format("#{:02x}{:02x}{:02x}", mix(0), mix(50), mix(110));
 }
 
-// Two layers, a row each; a map a head, queries from top to bottom, keys from left to right.
+// Three layers, a row each; a map a head, queries from top to bottom, keys from left to right.
 void draw_maps(const std::string& path) {
   LlamaModel model = load_model(kModel);
   const AttentionMaps maps =
       attention_maps(model, Tokenizer::load(kModel), "In the beginning God created the heaven");
   const auto T = static_cast<std::int64_t>(maps.tokens.size());
   Canvas canvas;
-  const double top = canvas.title(
-      "What the heads of layers 1 and 4 look at: a row a token, a column each token before");
+  const double top =
+      canvas.title("What each head looks at: a row a token, a column what is before");
   const double left = 112, size = 102, gap = 12, cell = size / static_cast<double>(T);
-  double y = top + 22;
-  for (const std::int64_t layer : {std::int64_t{1}, std::int64_t{4}}) {
+  double y = top + 12;
+  for (const std::int64_t layer : {std::int64_t{0}, std::int64_t{1}, std::int64_t{4}}) {
     for (std::int64_t t = 0; t < T; ++t) {
       canvas.text(left - 8, y + (static_cast<double>(t) + 0.85) * cell, maps.tokens[t], 10, "end");
     }
@@ -54,11 +54,22 @@ void draw_maps(const std::string& path) {
       canvas.line(x, y, x, y + size, kGrid, 1);
       canvas.line(x, y + size, x + size, y + size, kGrid, 1);
     }
-    y += size + 48;
+    y += size + 28;
   }
-  canvas.text(left, y - 10, "darker: more weight (its square root); each row sums to 1", kSmall,
+  canvas.text(left, y - 6, "darker: more weight (its square root); each row sums to 1", kSmall,
               "start");
   write_atomically(path, canvas.finish());
+}
+
+// Where the rotation that the model runs takes (1, 0) in a pair of a head at a position.
+std::pair<double, double> turned(const LlamaModel& model, std::int64_t pair, std::int32_t at) {
+  const std::int64_t D = model.config.head_dim;
+  std::vector<float> head(static_cast<std::size_t>(D), 0.0f);
+  float* x = head.data();
+  x[pair] = 1.0f;
+  cpu::rope<float>(1, D, 1, D, &at, model.rope_cos.data<float>(), model.rope_sin.data<float>(),
+                   1.0f, x);
+  return {x[pair], x[pair + D / 2]};
 }
 
 // The same arrow in four pairs, at positions 0 to 8, turned by the rotation that the model runs.
@@ -66,11 +77,11 @@ void draw_rotations(const std::string& path) {
   LlamaModel model = load_model(kModel);
   constexpr std::int64_t kPositions = 9;
   model.reserve_positions(kPositions);
-  const std::int64_t D = model.config.head_dim, half = D / 2;
+  const std::int64_t half = model.config.head_dim / 2;
   Canvas canvas;
   const double top = canvas.title(
       "RoPE: the same pair of numbers at positions 0 to 8, in four of the model's sixteen pairs");
-  const double radius = 78, y = top + 160;
+  const double radius = 78, y = top + 180;
   const std::int64_t pairs[] = {0, 2, 4, 8};
   for (std::int64_t p = 0; p < 4; ++p) {
     const std::int64_t pair = pairs[p];
@@ -81,20 +92,18 @@ void draw_rotations(const std::string& path) {
       circle.emplace_back(x + radius * std::cos(a), y - radius * std::sin(a));
     }
     canvas.polyline(circle, kGrid, false);
-    for (std::int32_t at = 0; at < kPositions; ++at) {
-      std::vector<float> head(static_cast<std::size_t>(D), 0.0f);
-      head[static_cast<std::size_t>(pair)] = 1.0f;
-      cpu::rope<float>(1, D, 1, D, &at, model.rope_cos.data<float>(), model.rope_sin.data<float>(),
-                       1.0f, head.data());
-      const double c = static_cast<double>(head[static_cast<std::size_t>(pair)]);
-      const double s = static_cast<double>(head[static_cast<std::size_t>(pair + half)]);
-      canvas.line(x, y, x + radius * c, y - radius * s, color_of(static_cast<std::size_t>(p)),
-                  at == 0 ? 3 : 1.2);
-      canvas.text(x + (radius + 13) * c, y - (radius + 13) * s + 4, fmt::format("{}", at), 11,
-                  "middle");
-    }
     const double f =
         static_cast<double>(inverse_frequencies(model.config)[static_cast<std::size_t>(pair)]);
+    for (std::int32_t at = 0; at < kPositions; ++at) {
+      const auto [c, s] = turned(model, pair, at);
+      canvas.line(x, y, x + radius * c, y - radius * s, color_of(static_cast<std::size_t>(p)),
+                  at == 0 ? 3 : 1.2);
+      // Of slow pairs the first and the last position, of the slowest both at one place.
+      const bool is_slow = f < 0.15, is_slowest = f * (kPositions - 1) < 0.15;
+      if ((is_slow && at % (kPositions - 1) != 0) || (is_slowest && at > 0)) continue;
+      canvas.text(x + (radius + 13) * c, y - (radius + 13) * s + 4,
+                  is_slowest ? "0-8" : fmt::format("{}", at), 11, "middle");
+    }
     canvas.text(x, y + radius + 44, fmt::format("elements {} and {}", pair, pair + half), kSmall,
                 "middle");
     canvas.text(x, y + radius + 64, fmt::format("{:.3g} radians a token", f), kSmall, "middle");

@@ -96,12 +96,9 @@ LlamaModel random_small(std::int64_t layers) {
 }
 
 Tensor hidden_of(const LlamaModel& model, const std::vector<std::int32_t>& ids) {
-  const auto T = static_cast<std::int64_t>(ids.size());
-  Batch batch;
-  batch.input_ids = Tensor::from<std::int32_t>(ids, {1, T});
-  batch.attention_mask =
-      Tensor::from<std::int32_t>(std::vector<std::int32_t>(ids.size(), 1), {1, T});
-  batch.tokens = T;
+  const TokenizedExample row{ids, ids};
+  const std::int64_t first = 0;
+  const Batch batch = collate(std::span(&row, 1), std::span(&first, 1), 0);
   Arena arena;
   return hidden_forward(model, batch, arena).clone();
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <numbers>
 
 #include "core/json.h"
@@ -63,46 +64,37 @@ TEST(RopeFrequencies, FollowTheBase) {
   EXPECT_TRUE(is_close(f[1], 1.0 / std::sqrt(500000.0), 0, kRounding));
 }
 
-TEST(RopeFrequencies, FastOnesStay) {
+// Holds those frequencies of Llama 3.2 3B that turn `least` to `most` times against a multiple of
+// the unscaled ones. Returns how many there are.
+std::size_t expect_scaled(double least, double most, double tolerance,
+                          const std::function<double(double)>& by_turns) {
   const LlamaConfig c = scaled();
   const std::vector<float> f = inverse_frequencies(c);
-  ASSERT_EQ(f.size(), 64u);
-  std::size_t fast = 0;
-  for (std::size_t i = 0; i < 64; ++i) {
-    if (turns(c, i) <= 4.0) continue;
-    EXPECT_TRUE(is_close(f[i], unscaled(c, i), 0, kRounding)) << i;
-    ++fast;
+  EXPECT_EQ(f.size(), 64u);
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < f.size(); ++i) {
+    if (turns(c, i) < least || turns(c, i) > most) continue;
+    EXPECT_TRUE(is_close(f[i], unscaled(c, i) * by_turns(turns(c, i)), 0, tolerance)) << i;
+    ++found;
   }
-  EXPECT_EQ(fast, 29u);
+  return found;
+}
+
+TEST(RopeFrequencies, FastOnesStay) {
+  EXPECT_EQ(expect_scaled(4.0, 1e9, kRounding, [](double) { return 1.0; }), 29u);
 }
 
 TEST(RopeFrequencies, SlowOnesAreDividedByTheFactor) {
-  const LlamaConfig c = scaled();
-  const std::vector<float> f = inverse_frequencies(c);
-  ASSERT_EQ(f.size(), 64u);
-  std::size_t slow = 0;
-  for (std::size_t i = 0; i < 64; ++i) {
-    if (turns(c, i) >= 1.0) continue;
-    EXPECT_TRUE(is_close(f[i], unscaled(c, i) / 32.0, 0, kRounding)) << i;
-    ++slow;
-  }
-  EXPECT_EQ(slow, 29u);
+  EXPECT_EQ(expect_scaled(0.0, 1.0, kRounding, [](double) { return 1.0 / 32.0; }), 29u);
 }
 
 TEST(RopeFrequencies, BetweenThemIsARamp) {
-  const LlamaConfig c = scaled();
-  const std::vector<float> f = inverse_frequencies(c);
-  ASSERT_EQ(f.size(), 64u);
-  std::size_t between = 0;
-  for (std::size_t i = 0; i < 64; ++i) {
-    if (turns(c, i) < 1.0 || turns(c, i) > 4.0) continue;
-    const double s = (turns(c, i) - 1.0) / 3.0;  // 0 at one turn, 1 at four
-    // turns − 1 cancels: an error of 3e-7 in up to 4 turns, over 3, in what is multiplied by up to
-    // 1
-    EXPECT_TRUE(is_close(f[i], unscaled(c, i) * (s + (1.0 - s) / 32.0), 0, 1e-5)) << i;
-    ++between;
-  }
-  EXPECT_EQ(between, 6u);
+  // turns − 1 cancels: an error of 3e-7 in up to 4 turns, over 3, in what is multiplied by up to 1.
+  const auto ramp = [](double n) {
+    const double s = (n - 1.0) / 3.0;  // 0 at one turn, 1 at four
+    return s + (1.0 - s) / 32.0;
+  };
+  EXPECT_EQ(expect_scaled(1.0, 4.0, 1e-5, ramp), 6u);
 }
 
 TEST(RopeFrequencies, FollowTheFactor) {
