@@ -102,6 +102,33 @@ TEST(Conversation, MustFitIntoTheModelsPositions) {
   EXPECT_THROW(talk.answer("Tell me all.", 512, {}, arena), BadInput) << "512 positions in all";
 }
 
+// The header of the answer belongs to what the model sees, and its answer ends at <|eot_id|>,
+// whatever the configuration says.
+TEST(Conversation, Llama3EndsATurnWhereItsTemplateDoes) {
+  SKIP_WITHOUT_ASSETS();
+  SKIP_ON_GPU();
+  const std::string folder = testing::assets() + "/tokenizers/llama3";
+  const Tokenizer tokenizer = Tokenizer::load(folder);
+  LlamaConfig config;
+  config.hidden_size = config.intermediate_size = 16;
+  config.num_hidden_layers = config.num_key_value_heads = 1;
+  config.num_attention_heads = 2;
+  config.head_dim = 8;
+  config.vocab_size = 128256;
+  config.tie_word_embeddings = true;
+  LlamaModel model = random_model(config, 1);
+  const ChatTemplate llama3 = chat_template_of(folder);
+  ASSERT_EQ(llama3.kind, ChatTemplate::Kind::llama3);
+  Conversation talk(model, tokenizer, llama3, "Be brief.");
+  EXPECT_EQ(model.config.eos_token_ids, std::vector<std::int64_t>{128009});
+  Arena arena;
+  talk.answer("What is a lamp?", 4, {}, arena);
+  talk.answer("And a chair?", 4, {}, arena);
+  const std::vector<Message> first{{"system", "Be brief."}, {"user", "What is a lamp?"}};
+  // The answer's header is four tokens, <|start_header_id|>, assistant, <|end_header_id|>, "\n\n".
+  EXPECT_GE(talk.reused(), std::ssize(encode_chat(llama3, tokenizer, first)) + 4);
+}
+
 TEST(Conversation, NeedsATemplate) {
   LlamaModel model = tiny();
   EXPECT_THROW(Conversation(model, Tokenizer::load(kFolder), {}, ""), BadInput);
