@@ -37,7 +37,7 @@ void draw_maps(const std::string& path) {
   const double top =
       canvas.title("What each head looks at: a row a token, a column what is before");
   const double left = 112, size = 102, gap = 12, cell = size / static_cast<double>(T);
-  double y = top + 12;
+  double y = top + 28;
   for (const std::int64_t layer : {std::int64_t{0}, std::int64_t{1}, std::int64_t{4}}) {
     for (std::int64_t t = 0; t < T; ++t) {
       canvas.text(left - 8, y + (static_cast<double>(t) + 0.85) * cell, maps.tokens[t], 10, "end");
@@ -54,7 +54,7 @@ void draw_maps(const std::string& path) {
       canvas.line(x, y, x, y + size, kGrid, 1);
       canvas.line(x, y + size, x + size, y + size, kGrid, 1);
     }
-    y += size + 28;
+    y += size + 30;
   }
   canvas.text(left, y - 6, "darker: more weight (its square root); each row sums to 1", kSmall,
               "start");
