@@ -69,8 +69,8 @@ Json tell_norm() {
     cells.push_back(fmt::format("{:.3f}", std::abs(of_row) < 1e-12 ? 0.0 : of_row));
     table.add(cells);
   };
-  std::vector<double> layer_norm;
-  for (const double v : x) layer_norm.push_back((v - mean) / std::sqrt(variance + 1e-5));
+  std::vector<double> layer_norm = x;
+  for (double& v : layer_norm) v = (v - mean) / std::sqrt(variance + 1e-5);
   row("x", x);
   row("RMSNorm", y);
   row("LayerNorm", layer_norm);

@@ -9,11 +9,20 @@ namespace {
 
 constexpr std::int64_t kLeastCapacity = 512;  // positions
 
+// A cache for `positions`, with room to grow as far as the model reaches.
+KeyValueCache roomy_cache(const LlamaModel& model, std::int64_t positions) {
+  const std::int64_t most = model.config.max_position_embeddings;
+  return KeyValueCache(model, std::min(most, std::max(2 * positions, kLeastCapacity)));
+}
+
 }  // namespace
 
 Conversation::Conversation(LlamaModel& model, Tokenizer tokenizer, ChatTemplate chat,
                            std::string_view system)
-    : model_(model), tokenizer_(std::move(tokenizer)), chat_(std::move(chat)) {
+    : model_(model),
+      tokenizer_(std::move(tokenizer)),
+      chat_(std::move(chat)),
+      cache_(roomy_cache(model, 0)) {
   if (chat_.kind == ChatTemplate::Kind::none) {
     throw BadInput("", "chat_template",
                    "the model's folder has none: it was not tuned on conversations");
@@ -45,15 +54,14 @@ std::vector<std::int32_t> Conversation::prompt_ids() const {
 // least one token to say what comes next.
 void Conversation::forget_what_differs(const std::vector<std::int32_t>& ids,
                                        std::int64_t capacity) {
-  if (!cache_ || cache_->keys.front().dim(1) < capacity) {
-    const std::int64_t most = model_.config.max_position_embeddings;
-    cache_.emplace(model_, std::min(most, std::max(2 * capacity, kLeastCapacity)));
+  if (cache_.keys.front().dim(1) < capacity) {
+    cache_ = roomy_cache(model_, capacity);
     cached_.clear();
   }
   const auto [here, there] = std::mismatch(cached_.begin(), cached_.end(), ids.begin(), ids.end());
   const auto same = std::min<std::int64_t>(here - cached_.begin(), std::ssize(ids) - 1);
   cached_.resize(static_cast<std::size_t>(same));
-  cache_->length = reused_ = same;
+  cache_.length = reused_ = same;
 }
 
 std::string Conversation::answer(const std::string& said, std::int64_t max_new_tokens,
@@ -77,7 +85,7 @@ std::string Conversation::answer(const std::string& said, std::int64_t max_new_t
   };
   const std::span<const std::int32_t> fresh = std::span(ids).subspan(cached_.size());
   last_ids_ =
-      generate(model_, fresh, max_new_tokens, sampling, *cache_, arena, [&](std::int32_t id) {
+      generate(model_, fresh, max_new_tokens, sampling, cache_, arena, [&](std::int32_t id) {
         if (id < tokenizer_.vocab_size()) say(stream.push(id));
       });
   say(stream.finish());

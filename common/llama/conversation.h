@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +39,7 @@ class Conversation {
   Tokenizer tokenizer_;
   ChatTemplate chat_;
   std::vector<Message> messages_;
-  std::optional<KeyValueCache> cache_;
+  KeyValueCache cache_;
   std::vector<std::int32_t> cached_;  // the ids whose keys and values are in the cache
   std::vector<std::int32_t> last_ids_;
   std::int64_t reused_ = 0;

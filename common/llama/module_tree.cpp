@@ -33,15 +33,18 @@ std::string indented(std::string_view text) {
 
 // torch.nn.ModuleList.__repr__: "(0-27): 28 x " before what 28 neighbours have in common.
 std::vector<std::string> list_lines(const Module& list) {
-  std::vector<std::string> texts;
+  std::vector<std::string> texts, lines;
+  texts.reserve(list.children.size());
   for (const Module& child : list.children) texts.push_back(printed(child));
-  std::vector<std::string> lines;
   for (std::size_t begin = 0, end = 0; begin < texts.size(); begin = end) {
     while (end < texts.size() && texts[end] == texts[begin]) ++end;
-    const std::string first = std::to_string(begin), count = std::to_string(end - begin);
-    lines.push_back(end - begin == 1 ? "(" + first + "): " + texts[begin]
-                                     : "(" + first + "-" + std::to_string(end - 1) + "): " + count +
-                                           " x " + texts[begin]);
+    std::string line = "(" + std::to_string(begin);
+    if (end - begin > 1) {
+      line += "-" + std::to_string(end - 1) + "): " + std::to_string(end - begin) + " x ";
+    } else {
+      line += "): ";
+    }
+    lines.push_back(line + texts[begin]);
   }
   return lines;
 }

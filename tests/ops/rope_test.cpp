@@ -107,11 +107,11 @@ TEST(Rope, EveryHeadTurnsAlike) {
 
 TEST(Rope, ColumnsBehindTheHeadsStay) {
   // Values lie behind queries and keys in one row, and are not rotated.
-  const Tensor x = normal_tensor({20, 11}, 1);
+  const Tensor x = normal_tensor({20, 14}, 1);
   const Tensor y = rotated(x, 2, 4, std::vector<std::int32_t>(20, 2), Tables(3, {1.0, 0.1}));
   for (std::int64_t i = 0; i < 20; ++i) {
-    for (std::int64_t j = 0; j < 11; ++j) {
-      const double before = x.data<double>()[i * 11 + j], after = y.data<double>()[i * 11 + j];
+    for (std::int64_t j = 0; j < 14; ++j) {
+      const double before = x.data<double>()[i * 14 + j], after = y.data<double>()[i * 14 + j];
       EXPECT_EQ(before == after, j >= 8) << "row " << i << " column " << j;
     }
   }
