@@ -1,20 +1,22 @@
-// Chapter 8: the Llama 3.2 decoder. logits, generate and inspect are the tool.
+// Chapter 8: the Llama 3.2 decoder. Without a verb the lesson; logits, generate and inspect are the
+// tool.
+#include "claims.h"
+#include "course/lesson.h"
 #include "course/run.h"
+#include "figures.h"
+#include "lesson.h"
 #include "verbs.h"
 
 int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch08_llama_decoder",
-                  "The Llama 3.2 decoder: logits and text of any such folder.");
-  InspectOptions card;
-  card.model.model = data_folder() + "/tiny-llama";
-  options.add("--json", card.json, "write the model's figures there").value_name("FILE");
+                  "The Llama 3.2 decoder, part by part; logits and text of any such folder.");
+  LessonOptions lesson;
+  add_lesson_options(options, lesson);
   options.action([&] {
-    run_inspect(card);
-    GenerateOptions text;
-    text.model = card.model;
-    text.prompt = "In the beginning";
-    run_generate(text);
+    run_lesson({QLORA_CHAPTER_DIR, chapter08::tell,
+                [](Ledger& ledger) { chapter08::fill_claims(ledger); }, chapter08::draw},
+               lesson);
   });
 
   LogitsOptions l;
@@ -30,11 +32,13 @@ int main(int argc, char** argv) {
   logits.action([&] { run_logits(l); });
 
   GenerateOptions g;
-  Options& generate = options.verb("generate", "Goes on with a text, token by token.");
+  Options& generate = options.verb("generate", "Goes on with a text, token by token; or talks.");
   add_model_options(generate, g.model);
   add_adapter_option(generate, g.model);
-  generate.add("--prompt", g.prompt, "the text to go on with").required().value_name("TEXT");
-  generate.add("--max-new-tokens", g.max_new_tokens, "tokens at most").at_least(1);
+  generate.add("--prompt", g.prompt, "the text to go on with").value_name("TEXT");
+  generate.add("--chat", g.chat, "a conversation in the model's template, line by line");
+  generate.add("--system", g.system, "its system message").value_name("TEXT");
+  generate.add("--max-new-tokens", g.max_new_tokens, "tokens at most, in each answer").at_least(1);
   generate.add("--temperature", g.sampling.temperature, "0: always the most likely token")
       .at_least(0);
   generate.add("--top-k", g.sampling.top_k, "of the k most likely tokens; 0: of all").at_least(0);
@@ -44,7 +48,8 @@ int main(int argc, char** argv) {
   generate.action([&] { run_generate(g); });
 
   InspectOptions i;
-  Options& inspect = options.verb("inspect", "Shape, modules, parameters and storage of a model.");
+  Options& inspect =
+      options.verb("inspect", "The module tree as transformers prints it, from config.json alone.");
   add_model_options(inspect, i.model);
   add_adapter_option(inspect, i.model);
   inspect.add("--json", i.json, "write the results there").value_name("FILE");

@@ -1,15 +1,21 @@
 #include "verbs.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <iostream>
 
+#include "checkpoint/peft_adapter.h"
 #include "checkpoint/safetensors.h"
 #include "course/provenance.h"
-#include "course/table.h"
-#include "llama/adapters.h"
+#include "course/text.h"
+#include "llama/conversation.h"
 #include "llama/decoder.h"
+#include "llama/module_tree.h"
+#include "llama/shapes.h"
 #include "ops/device_memory.h"
 #include "ops/ops.h"
 
@@ -46,7 +52,71 @@ void run_logits(const LogitsOptions& o) {
   write_results(o.json, j);
 }
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void say(const std::string& part) {
+  std::fwrite(part.data(), 1, part.size(), stdout);
+  std::fflush(stdout);
+}
+
+Sampling sampling_of(const GenerateOptions& o) {
+  Sampling sampling = o.sampling;
+  sampling.seed = static_cast<std::uint64_t>(o.seed);
+  return sampling;
+}
+
+// Line by line from standard input: what is said, and the answer below it.
+void run_chat(const GenerateOptions& o) {
+  const ChatTemplate chat =
+      o.model.model.empty() ? ChatTemplate{} : chat_template_of(o.model.model);
+  if (chat.kind == ChatTemplate::Kind::none) {
+    throw BadInput(o.model.model, "chat_template",
+                   "there is none: --chat needs a model that was tuned on conversations");
+  }
+  LlamaModel model = load(o.model);
+  Conversation conversation(model, Tokenizer::load(o.model.model), chat, o.system);
+  Arena arena = ops::arena_on(model.device());
+  const bool is_terminal = ::isatty(STDIN_FILENO) != 0;
+  Json turns = Json::array();
+  std::size_t tokens = 0;
+  double seconds = 0;
+  Sampling sampling = sampling_of(o);
+  const auto next_line = [&](std::string& line) {
+    if (is_terminal) say("> ");
+    return static_cast<bool>(std::getline(std::cin, line));
+  };
+  for (std::string line; next_line(line);) {
+    if (line.empty()) continue;
+    const auto start = Clock::now();
+    const std::string text = conversation.answer(line, o.max_new_tokens, sampling, arena, say);
+    seconds += seconds_since(start);
+    tokens += conversation.last_ids().size();
+    ++sampling.seed;  // other draws in every turn
+    fmt::print("\n");
+    Json turn = Json::object();
+    turn["user"] = line;
+    turn["assistant"] = text;
+    turn["reused_positions"] = conversation.reused();
+    turns.push_back(std::move(turn));
+  }
+  Json j = Json::object();
+  j["turns"] = std::move(turns);
+  j["tokens_per_second"] = seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
+  write_results(o.json, std::move(j));
+}
+
+}  // namespace
+
 void run_generate(const GenerateOptions& o) {
+  if (o.chat == !o.prompt.empty()) throw UsageError("one of --prompt TEXT and --chat is needed");
+  if (!o.chat && !o.system.empty()) throw UsageError("--system is the system message of --chat");
+  if (o.chat) return run_chat(o);
   LlamaModel model = load(o.model);
   const Tokenizer tokenizer = Tokenizer::load(o.model.model);
   if (tokenizer.vocab_size() > model.config.vocab_size) {
@@ -55,26 +125,23 @@ void run_generate(const GenerateOptions& o) {
                                model.config.vocab_size));
   }
   const std::vector<std::int32_t> prompt = tokenizer.encode(o.prompt);
-  Sampling sampling = o.sampling;
-  sampling.seed = static_cast<std::uint64_t>(o.seed);
   Arena arena = ops::arena_on(model.device());
   DecodeStream stream(tokenizer);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   std::string text;
-  const auto say = [&](const std::string& part) {
+  const auto add = [&](const std::string& part) {
     text += part;
-    std::fwrite(part.data(), 1, part.size(), stdout);
-    std::fflush(stdout);
+    say(part);
   };
   for (std::int32_t id : prompt) stream.push(id);
-  fmt::print("{}", o.prompt);
-  const auto ids = generate(model, prompt, o.max_new_tokens, sampling, arena, [&](std::int32_t id) {
-    if (id < tokenizer.vocab_size()) say(stream.push(id));
-  });
-  say(stream.finish());
+  say(o.prompt);
+  const auto ids =
+      generate(model, prompt, o.max_new_tokens, sampling_of(o), arena, [&](std::int32_t id) {
+        if (id < tokenizer.vocab_size()) add(stream.push(id));
+      });
+  add(stream.finish());
   fmt::print("\n");
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   Json j = Json::object();
   j["prompt"] = o.prompt;
   j["text"] = text;
@@ -83,51 +150,76 @@ void run_generate(const GenerateOptions& o) {
   write_results(o.json, j);
 }
 
-void run_inspect(const InspectOptions& o) {
-  const LlamaModel model = load(o.model);
-  const LlamaConfig& c = model.config;
-  Table shape({"", "value"}, "lr");
-  const auto add = [&](const char* name, std::int64_t value) { shape.add({name, grouped(value)}); };
-  add("hidden_size C", c.hidden_size);
-  add("num_hidden_layers L", c.num_hidden_layers);
-  add("num_attention_heads H", c.num_attention_heads);
-  add("num_key_value_heads K", c.num_key_value_heads);
-  add("head_dim D", c.head_dim);
-  add("intermediate_size F", c.intermediate_size);
-  add("vocab_size V", c.vocab_size);
-  add("max_position_embeddings", c.max_position_embeddings);
-  add("parameters", c.parameter_count());
-  fmt::print("{}\n", shape.text());
+namespace {
 
-  Table modules({"module of layer 0", "shape N x K", "held as", "adapters"}, "lrl");
-  std::size_t bytes = 0;
-  std::int64_t adapters = 0;
-  model.for_each_projection([&](const LinearGroup& g, const Projection& p) {
-    bytes += p.quantized ? p.quantized->nbytes()
-             : p.int8    ? p.int8->nbytes()
-                         : static_cast<std::size_t>(p.N * g.K) * 4;
-    std::string ranks;
-    for (const Adapter& a : p.adapters) {
-      adapters += a.A.numel() + a.B.numel();
-      ranks += fmt::format("{}r={}", ranks.empty() ? "" : ", ", a.A.dim(0));
-    }
-    if (p.name.rfind("model.layers.0.", 0) != 0) return;
-    modules.add({p.name.substr(15), fmt::format("{} x {}", p.N, g.K),
-                 p.quantized ? std::string(to_string(p.quantized->type))
-                 : p.int8    ? "int8"
-                             : "float32",
-                 ranks});
-  });
-  fmt::print("{}\n", modules.text());
-  fmt::print("decoder linears: {}, {:.1f} MB in memory; adapters: {} parameters\n",
-             base_format(model), static_cast<double>(bytes) / 1e6, grouped(adapters));
+// How the layers' linear maps are to be held: as config.json says, or as --quantize does.
+std::optional<BitsAndBytesConfig> wanted_quantization(const Json& config, const ModelOptions& o) {
+  if (o.quantize == "none") return std::nullopt;
+  BitsAndBytesConfig wanted;
+  if (o.quantize.empty()) {
+    const Json* json = config.find("quantization_config");
+    if (json == nullptr) return std::nullopt;
+    return BitsAndBytesConfig::from_json(*json, o.model + "/config.json");
+  }
+  wanted.load_in_8bit = o.quantize == "int8";
+  wanted.quant_type = o.quantize == "fp4" ? QuantType::fp4 : QuantType::nf4;
+  wanted.use_double_quant = o.double_quant;
+  return wanted;
+}
+
+std::string name_of(const Json& config, const std::optional<BitsAndBytesConfig>& quantization) {
+  if (!quantization) {
+    const Json* dtype = config.find("dtype");
+    if (dtype == nullptr) dtype = config.find("torch_dtype");
+    return dtype == nullptr ? "float32" : dtype->as_string();
+  }
+  if (quantization->load_in_8bit) return "int8";
+  return std::string(to_string(quantization->quant_type)) +
+         (quantization->use_double_quant ? " with double quantization" : "");
+}
+
+// PEFT calls the first adapter "default"; others get a name when they are loaded, here their
+// folder's.
+std::vector<NamedLora> adapters_of(const ModelOptions& o) {
+  std::vector<NamedLora> adapters;
+  for (const std::string& folder : o.adapters) {
+    const std::string file = folder + "/adapter_config.json";
+    const std::filesystem::path path(folder);
+    const std::string name = path.has_filename() ? path.filename() : path.parent_path().filename();
+    adapters.push_back(
+        {adapters.empty() ? "default" : name, lora_config_from_json(Json::read(file), file)});
+  }
+  return adapters;
+}
+
+}  // namespace
+
+void run_inspect(const InspectOptions& o) {
+  const Json config = model_config(o.model);
+  const std::optional<BitsAndBytesConfig> quantization = wanted_quantization(config, o.model);
+  const std::vector<NamedLora> adapters = adapters_of(o.model);
+  const std::string tree = module_tree(config, quantization, adapters);
+  const ModelShapes shapes = model_shapes(config);
+  std::int64_t in_adapters = 0;
+  for (const NamedLora& adapter : adapters) {
+    in_adapters +=
+        lora_parameters(adapter_shapes(adapter.config, stacked(shapes.layer, shapes.layers)));
+  }
+  const std::int64_t heads = config.at("num_attention_heads").as_integer();
+  const Json* groups = config.find("num_key_value_heads");
+  fmt::print("{}\n", tree);
+  fmt::print("{} heads of queries, {} of keys and values; layers in {}\n", heads,
+             groups == nullptr ? heads : groups->as_integer(), name_of(config, quantization));
+  fmt::print("{} parameters", grouped(shapes.parameters));
+  if (!adapters.empty()) fmt::print(", and {} of adapters", grouped(in_adapters));
+  fmt::print("\n");
   Json j = Json::object();
-  j["config"] = to_json(c);
-  j["parameters"] = c.parameter_count();
-  j["base_format"] = base_format(model);
-  j["linear_bytes"] = static_cast<std::int64_t>(bytes);
-  j["adapter_parameters"] = adapters;
-  write_results(o.json, j);
+  j["config"] = config;
+  j["tree"] = tree;
+  j["parameters"] = shapes.parameters;
+  j["base_format"] = name_of(config, quantization);
+  j["adapter_parameters"] = in_adapters;
+  write_results(o.json, std::move(j));
 }
 
 }  // namespace qlora

@@ -24,6 +24,12 @@ LoadOptions load_options(const ModelOptions& o) {
   return options;
 }
 
+void check_one_model(const ModelOptions& o) {
+  if (o.model.empty() == o.random_model.empty()) {
+    throw UsageError("one of --model DIR and --random-model NAME is needed");
+  }
+}
+
 }  // namespace
 
 void add_model_options(Options& verb, ModelOptions& o) {
@@ -85,10 +91,14 @@ Placement placement_of(const ModelOptions& o) {
   return {Device::cuda, gpu_arithmetic(o)};
 }
 
+Json model_config(const ModelOptions& o) {
+  check_one_model(o);
+  return o.model.empty() ? to_json(named_config(o.random_model))
+                         : Json::read(o.model + "/config.json");
+}
+
 LlamaModel load(const ModelOptions& o) {
-  if (o.model.empty() == o.random_model.empty()) {
-    throw UsageError("one of --model DIR and --random-model NAME is needed");
-  }
+  check_one_model(o);
   LoadOptions options = load_options(o);
   std::optional<Progress> progress;  // of what takes long: the embedded model's layers do not
   options.on_layer = [&](std::size_t done, std::size_t all) {

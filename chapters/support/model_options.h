@@ -39,6 +39,10 @@ void add_adapter_option(Options& verb, ModelOptions& o);
 /// @throws UsageError, BadInput, MachineLacks
 LlamaModel load(const ModelOptions& o);
 
+/// config.json of the folder, or of the shape that --random-model names; no weights are looked at.
+/// @throws UsageError unless one of the two is given; BadInput
+Json model_config(const ModelOptions& o);
+
 /// The arithmetic that --bf16, --fp16, --dtype or --bnb-4bit-compute-dtype asks for, if one does.
 /// @throws UsageError on --bf16 beside --fp16
 std::optional<DType> wanted_arithmetic(const ModelOptions& o);

@@ -217,13 +217,10 @@ std::unique_ptr<Tokens> tokens_of(const LlamaModel& model, const Sampling& sampl
   return std::make_unique<Tokens>(model, sampling, cache, arena);
 }
 
-}  // namespace
-
-std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32_t> prompt,
-                                   std::int64_t max_new_tokens, const Sampling& sampling,
-                                   Arena& arena,
-                                   const std::function<void(std::int32_t)>& on_token) {
-  const std::int64_t total = static_cast<std::int64_t>(prompt.size()) + max_new_tokens;
+// Positions that `before` tokens, a prompt and its answer take.
+std::int64_t positions_of(const LlamaModel& model, std::int64_t before,
+                          std::span<const std::int32_t> prompt, std::int64_t max_new_tokens) {
+  const std::int64_t total = before + static_cast<std::int64_t>(prompt.size()) + max_new_tokens;
   if (prompt.empty()) throw BadInput("", "prompt", "is empty, expected at least one token");
   if (total > model.config.max_position_embeddings) {
     throw BadInput("", "prompt",
@@ -231,8 +228,27 @@ std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32
                        " positions, the model has " +
                        std::to_string(model.config.max_position_embeddings));
   }
+  return total;
+}
+
+}  // namespace
+
+std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32_t> prompt,
+                                   std::int64_t max_new_tokens, const Sampling& sampling,
+                                   Arena& arena,
+                                   const std::function<void(std::int32_t)>& on_token) {
+  KeyValueCache cache(model, positions_of(model, 0, prompt, max_new_tokens));
+  return generate(model, prompt, max_new_tokens, sampling, cache, arena, on_token);
+}
+
+std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32_t> prompt,
+                                   std::int64_t max_new_tokens, const Sampling& sampling,
+                                   KeyValueCache& cache, Arena& arena,
+                                   const std::function<void(std::int32_t)>& on_token) {
+  const std::int64_t before = cache.length;
+  const std::int64_t total = positions_of(model, before, prompt, max_new_tokens);
+  require(total <= cache.keys[0].dim(1), "generate", "a cache with room for prompt and answer");
   model.reserve_positions(total);
-  KeyValueCache cache(model, total);
   const ArenaScope scope(arena);
   const std::unique_ptr<Tokens> tokens = tokens_of(model, sampling, cache, arena);
   const auto most = static_cast<std::size_t>(max_new_tokens);
@@ -251,6 +267,8 @@ std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32
     if (on_token) on_token(out.back());
     if (std::find(stop.begin(), stop.end(), out.back()) != stop.end()) break;
   }
+  // A GPU may have run ahead of a stop.
+  cache.length = before + static_cast<std::int64_t>(prompt.size() + out.size()) - 1;
   return out;
 }
 

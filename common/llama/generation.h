@@ -39,4 +39,13 @@ std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32
                                    Arena& arena,
                                    const std::function<void(std::int32_t)>& on_token = {});
 
+/// The same behind what a cache holds: the prompt are the tokens after that. When it returns the
+/// cache holds the prompt and all generated ids but the last, which the model has not seen.
+/// @throws BadInput as above, std::invalid_argument if the cache has no room for the prompt and
+///         max_new_tokens
+std::vector<std::int32_t> generate(LlamaModel& model, std::span<const std::int32_t> prompt,
+                                   std::int64_t max_new_tokens, const Sampling& sampling,
+                                   KeyValueCache& cache, Arena& arena,
+                                   const std::function<void(std::int32_t)>& on_token = {});
+
 }  // namespace qlora

@@ -3,17 +3,15 @@
 #include <cstring>
 #include <vector>
 
-#include "core/matmul.h"
 #include "ops/cross_entropy.h"
 #include "ops/device.h"
 #include "ops/device_memory.h"
+#include "ops/logits.h"
 #include "ops/ops.h"
 
 namespace qlora::ops {
 namespace {
 
-constexpr auto kNo = Transpose::no;
-constexpr auto kYes = Transpose::yes;
 constexpr std::int64_t kChunk = 256;  // tokens whose logits are in memory at once
 
 template <typename T>
@@ -34,17 +32,15 @@ double in_chunks(const Tensor& x, const Tensor& head, const Supervised& s, doubl
     for (std::int64_t i = 0; i < rows; ++i) {
       std::copy_n(x.data<T>() + row[first + i] * C, C, gathered + i * C);
     }
-    matmul<T>(kNo, kYes, rows, V, C, T{1}, gathered, C, head.data<T>(), C, T{0}, logits, V);
+    cpu::logits_forward<T>(rows, V, C, gathered, head.data<T>(), logits);
     cpu::cross_entropy<T>(rows, V, logits, target + first, scale, loss);
     for (std::int64_t i = 0; i < rows; ++i) {
       sum += static_cast<double>(loss[i]);
       if (losses) losses.data<T>()[row[first + i]] = loss[i];
     }
     if (!dx) continue;
-    if (dhead) {
-      matmul<T>(kYes, kNo, V, C, rows, T{1}, logits, V, gathered, C, T{1}, dhead.data<T>(), C);
-    }
-    matmul<T>(kNo, kNo, rows, C, V, T{1}, logits, V, head.data<T>(), C, T{0}, gathered, C);
+    cpu::logits_backward<T>(rows, V, C, logits, gathered, head.data<T>(),
+                            dhead ? dhead.data<T>() : nullptr, gathered);
     for (std::int64_t i = 0; i < rows; ++i) {
       std::copy_n(gathered + i * C, C, dx.data<T>() + row[first + i] * C);
     }
@@ -60,8 +56,7 @@ void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
   require(x.dim(1) == C && logits.shape() == Shape{x.dim(0), V}, op, "logits of (rows, V)");
   QLORA_ON_GPU(x, head_forward(x, head, logits));
   on_device(x, op, [&]<typename T>(T) {
-    matmul<T>(kNo, kYes, x.dim(0), V, C, T{1}, x.data<T>(), C, head.data<T>(), C, T{0},
-              logits.data<T>(), V);
+    cpu::logits_forward<T>(x.dim(0), V, C, x.data<T>(), head.data<T>(), logits.data<T>());
   });
 }
 

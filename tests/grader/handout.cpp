@@ -70,10 +70,13 @@ class Handout {
     fs::copy_file(from, to_ / file, fs::copy_options::overwrite_existing);
   }
 
-  // The same computation on the GPU would give the answer away.
+  // The same computation on the GPU would give the answer away: rope.cu, attention_forward.cu.
   bool is_twin(const fs::path& file) const {
+    const std::string name = file.stem();
     return std::ranges::any_of(withheld_, [&](const auto& entry) {
-      return file.parent_path().filename() == "cuda" && file.stem() == fs::path(entry.first).stem();
+      const std::string unit = fs::path(entry.first).stem();
+      return file.parent_path().filename() == "cuda" &&
+             (name == unit || name.starts_with(unit + "_"));
     });
   }
 

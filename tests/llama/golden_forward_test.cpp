@@ -224,30 +224,6 @@ TEST(GoldenRope, TablesAndFrequencies) {
   }
 }
 
-TEST(GoldenRope, RealShapes) {
-  const Json rows = Json::read(golden("llama/rope_real_shapes.json"));
-  ASSERT_GE(rows.size(), 2u);
-  for (const auto& [name, row] : rows.as_object()) {
-    LlamaConfig c;
-    c.head_dim = row.at("head_dim").as_integer();
-    const Json& rope = row.at("rope");
-    c.rope_theta = rope.at("rope_theta").as_number();
-    c.rope_scaling.rope_type = rope.at("rope_type").as_string();
-    if (c.rope_scaling.rope_type == "llama3") {
-      c.rope_scaling = {"llama3", rope.at("factor").as_number(),
-                        rope.at("low_freq_factor").as_number(),
-                        rope.at("high_freq_factor").as_number(),
-                        rope.at("original_max_position_embeddings").as_integer()};
-    }
-    const std::vector<float> ours = inverse_frequencies(c);
-    const Json& theirs = row.at("inv_freq");
-    ASSERT_EQ(ours.size(), theirs.size()) << name;
-    for (std::size_t i = 0; i < ours.size(); ++i) {
-      EXPECT_TRUE(is_close(ours[i], theirs.at(i).as_number(), 0, 2.5e-7)) << name << " " << i;
-    }
-  }
-}
-
 TEST(GoldenConfig, BothVersionsDescribeOneModel) {
   for (const std::string name : {"a_fp32", "a_bf16", "b_fp32", "b_bf16"}) {
     const LlamaConfig v5 = llama_config(Json::read(golden("llama/" + name + "/config.json")));

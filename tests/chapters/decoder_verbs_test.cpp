@@ -1,0 +1,108 @@
+// `inspect` and `generate --chat` through the command line.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "core/files.h"
+#include "core/json.h"
+#include "support/golden.h"
+#include "support/process.h"
+
+namespace qlora {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::golden;
+using testing::scratch;
+
+const std::string kProgram = QLORA_BIN "/ch08_llama_decoder";
+
+// Runs a shell command in which $ch08 is the program.
+testing::Ended shell(const std::string& command) {
+  return testing::run_process({"bash", "-c", "ch08='" + kProgram + "'; " + command},
+                              scratch().string(), 60);
+}
+
+// A folder with a configuration and nothing else.
+std::string config_alone(const Json& config) {
+  const fs::path folder = scratch() / "config-alone";
+  fs::create_directories(folder);
+  std::ofstream(folder / "config.json") << config.dump();
+  return folder.string();
+}
+
+// The embedded model, with a chat template beside it where there is one.
+std::string talking(const std::string& chat_template) {
+  const fs::path folder = scratch() / "talking";
+  fs::copy(QLORA_TINY_LLAMA, folder, fs::copy_options::recursive);
+  if (!chat_template.empty()) std::ofstream(folder / "chat_template.jinja") << chat_template;
+  return folder.string();
+}
+
+constexpr const char* kLlama2Template = "{{ '[INST] ' + '<<SYS>>' }}";
+
+TEST(InspectVerb, NeedsTheConfigurationAlone) {
+  const Json trees = Json::read(QLORA_SOURCE_DIR "/tests/llama/module_trees.json");
+  const Json& first = trees.at("cases").at(0);
+  const testing::Ended ended = shell("$ch08 inspect --model " + config_alone(first.at("config")));
+  ASSERT_EQ(ended.exit_code, 0) << ended.output;
+  std::string tree;
+  for (const Json& line : first.at("printed").as_array()) tree += line.as_string() + "\n";
+  EXPECT_TRUE(ended.output.starts_with(tree)) << ended.output;
+  EXPECT_NE(ended.output.find("3,212,749,824 parameters"), std::string::npos) << ended.output;
+}
+
+TEST(InspectVerb, ShowsQuantizationAndAdapters) {
+  const std::string base = golden("llama_nf4/a"), adapter = golden("qlora/adapter_std");
+  const testing::Ended ended = shell("$ch08 inspect --model " + base + " --adapter " + adapter);
+  ASSERT_EQ(ended.exit_code, 0) << ended.output;
+  for (const char* part : {"PeftModelForCausalLM(", "lora.Linear4bit(", "(default): Linear(",
+                           "layers in nf4 with double quantization", " of adapters"}) {
+    EXPECT_NE(ended.output.find(part), std::string::npos) << part << "\n" << ended.output;
+  }
+  const testing::Ended dense = shell("$ch08 inspect --quantize none --model " + base);
+  EXPECT_EQ(dense.output.find("Linear4bit"), std::string::npos) << dense.output;
+  const testing::Ended int8 = shell("$ch08 inspect --quantize int8 --random-model llama-3.2-1b");
+  EXPECT_NE(int8.output.find("Linear8bitLt(in_features=2048"), std::string::npos) << int8.output;
+}
+
+TEST(ChatVerb, AnswersLineByLine) {
+  const testing::Ended ended = shell(
+      "printf 'What is a lamp?\\n\\nAnd a chair?\\n' | $ch08 generate --chat --system 'Be "
+      "brief.' --max-new-tokens 6 --device cpu --json chat.json --model " +
+      talking(kLlama2Template));
+  ASSERT_EQ(ended.exit_code, 0) << ended.output;
+  const Json turns = Json::read((scratch() / "chat.json").string()).at("turns");
+  ASSERT_EQ(turns.size(), 2u) << "an empty line says nothing";
+  EXPECT_EQ(turns.at(1).at("user").as_string(), "And a chair?");
+  EXPECT_EQ(turns.at(0).at("reused_positions").as_integer(), 0);
+  EXPECT_GT(turns.at(1).at("reused_positions").as_integer(), 10);
+  std::string said;
+  for (const Json& turn : turns.as_array()) said += turn.at("assistant").as_string() + "\n";
+  EXPECT_EQ(ended.output, said);
+}
+
+TEST(ChatVerb, RefusesAFolderWithoutATemplate) {
+  const testing::Ended ended = shell("$ch08 generate --chat --model " + talking(""));
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_NE(ended.output.find("chat_template"), std::string::npos) << ended.output;
+  EXPECT_EQ(std::count(ended.output.begin(), ended.output.end(), '\n'), 1) << ended.output;
+}
+
+TEST(ChatVerb, RefusesATemplateThatIsNotKnown) {
+  const testing::Ended ended = shell("$ch08 generate --chat --model " + talking("{{ messages }}"));
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_EQ(std::count(ended.output.begin(), ended.output.end(), '\n'), 1) << ended.output;
+}
+
+TEST(ChatVerb, IsAPromptOrAConversation) {
+  const std::string model = QLORA_TINY_LLAMA;
+  EXPECT_EQ(shell("$ch08 generate --model " + model).exit_code, 2);
+  EXPECT_EQ(shell("$ch08 generate --chat --prompt hi --model " + model).exit_code, 2);
+  EXPECT_EQ(shell("$ch08 generate --system hi --prompt hi --model " + model).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace qlora
