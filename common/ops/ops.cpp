@@ -1,11 +1,11 @@
 #include "ops/ops.h"
 
-#include <array>
-#include <cmath>
+#include <vector>
 
 #include "ops/cross_entropy.h"
 #include "ops/device.h"
 #include "ops/embedding.h"
+#include "ops/geglu.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
@@ -57,49 +57,65 @@ void check_rows(const Tensor& a, const Tensor& b, const char* op) {
 
 }  // namespace
 
-void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x) {
+void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x, double scale) {
   constexpr const char* op = "embedding_forward";
   const std::int64_t V = table.dim(0), C = table.dim(1);
   require(x.shape() == Shape{ids.numel(), C}, op, "x of (rows, C)");
-  QLORA_ON_GPU(x, embedding_forward(table, ids, x));
+  QLORA_ON_GPU(x, embedding_forward(table, ids, x, scale));
   for (std::int32_t id : ids.span<std::int32_t>()) require(id >= 0 && id < V, op, "ids below V");
   on_device(x, op, [&]<typename T>(T) {
     cpu::embedding_forward<T>(ids.numel(), C, table.data<T>(), ids.data<std::int32_t>(),
-                              x.data<T>());
+                              static_cast<T>(scale), x.data<T>());
   });
 }
 
-void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable) {
+void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable, double scale) {
   constexpr const char* op = "embedding_backward";
   require(dx.shape() == Shape{ids.numel(), dtable.dim(1)}, op, "dx of (rows, C)");
-  QLORA_ON_GPU(dx, embedding_backward(dx, ids, dtable));
+  QLORA_ON_GPU(dx, embedding_backward(dx, ids, dtable, scale));
   on_device(dx, op, [&]<typename T>(T) {
     cpu::embedding_backward<T>(ids.numel(), dtable.dim(1), dx.data<T>(), ids.data<std::int32_t>(),
-                               dtable.data<T>());
+                               static_cast<T>(scale), dtable.data<T>());
   });
 }
 
+namespace {
+
+// offset + weight (C): what a norm multiplies by. The weight itself where the offset is 0, else in
+// `sums`.
+template <typename T>
+const T* factors(const Tensor& weight, double offset, std::vector<T>& sums) {
+  if (offset == 0.0) return weight.data<T>();
+  for (const T w : weight.span<T>()) sums.push_back(static_cast<T>(offset) + w);
+  return sums.data();
+}
+
+}  // namespace
+
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
-                      const Tensor& rstd) {
+                      const Tensor& rstd, double offset) {
   constexpr const char* op = "rms_norm_forward";
   check_room(y, x.dim(0), x.dim(1), op);
   require(weight.numel() == x.dim(1) && rstd.numel() == x.dim(0), op, "weight (C) and rstd (rows)");
-  QLORA_ON_GPU(x, rms_norm_forward(x, weight, eps, y, rstd));
+  QLORA_ON_GPU(x, rms_norm_forward(x, weight, eps, y, rstd, offset));
   on_device(x, op, [&]<typename T>(T) {
-    cpu::rms_norm_forward<T>(x.dim(0), x.dim(1), x.data<T>(), weight.data<T>(), static_cast<T>(eps),
-                             y.data<T>(), rstd.data<T>());
+    std::vector<T> sums;
+    cpu::rms_norm_forward<T>(x.dim(0), x.dim(1), x.data<T>(), factors(weight, offset, sums),
+                             static_cast<T>(eps), y.data<T>(), rstd.data<T>());
   });
 }
 
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                       const Tensor& dx, const Tensor& dweight) {
+                       const Tensor& dx, const Tensor& dweight, double offset) {
   constexpr const char* op = "rms_norm_backward";
   check_rows(dy, x, op);
   check_room(dx, x.dim(0), x.dim(1), op);
-  QLORA_ON_GPU(x, rms_norm_backward(dy, x, weight, rstd, dx, dweight));
+  QLORA_ON_GPU(x, rms_norm_backward(dy, x, weight, rstd, dx, dweight, offset));
   on_device(x, op, [&]<typename T>(T) {
-    cpu::rms_norm_backward<T>(x.dim(0), x.dim(1), dy.data<T>(), x.data<T>(), weight.data<T>(),
-                              rstd.data<T>(), dx.data<T>(), optional_data<T>(dweight));
+    std::vector<T> sums;
+    cpu::rms_norm_backward<T>(x.dim(0), x.dim(1), dy.data<T>(), x.data<T>(),
+                              factors(weight, offset, sums), rstd.data<T>(), dx.data<T>(),
+                              optional_data<T>(dweight));
   });
 }
 
@@ -202,24 +218,28 @@ void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& 
   });
 }
 
-void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
+void swiglu_forward(const Tensor& gate_up, const Tensor& y, GateActivation activation) {
   constexpr const char* op = "swiglu_forward";
   require(gate_up.dim(1) % 2 == 0, op, "gate_up of (rows, 2F)");
   check_room(y, gate_up.dim(0), gate_up.dim(1) / 2, op);
-  QLORA_ON_GPU(y, swiglu_forward(gate_up, y));
+  QLORA_ON_GPU(y, swiglu_forward(gate_up, y, activation));
   on_device(y, op, [&]<typename T>(T) {
-    cpu::swiglu_forward<T>(y.dim(0), y.dim(1), gate_up.data<T>(), y.data<T>());
+    const auto forward =
+        activation == GateActivation::silu ? cpu::swiglu_forward<T> : cpu::geglu_forward<T>;
+    forward(y.dim(0), y.dim(1), gate_up.data<T>(), y.data<T>());
   });
 }
 
-void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up) {
+void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up,
+                     GateActivation activation) {
   constexpr const char* op = "swiglu_backward";
   check_room(dgate_up, dy.dim(0), 2 * dy.dim(1), op);
   require(gate_up.shape() == Shape{dy.dim(0), 2 * dy.dim(1)}, op, "gate_up of (rows, 2F)");
-  QLORA_ON_GPU(dy, swiglu_backward(gate_up, dy, dgate_up));
+  QLORA_ON_GPU(dy, swiglu_backward(gate_up, dy, dgate_up, activation));
   on_device(dy, op, [&]<typename T>(T) {
-    cpu::swiglu_backward<T>(dy.dim(0), dy.dim(1), gate_up.data<T>(), dy.data<T>(),
-                            dgate_up.data<T>());
+    const auto backward =
+        activation == GateActivation::silu ? cpu::swiglu_backward<T> : cpu::geglu_backward<T>;
+    backward(dy.dim(0), dy.dim(1), gate_up.data<T>(), dy.data<T>(), dgate_up.data<T>());
   });
 }
 
@@ -247,46 +267,6 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   QLORA_ON_GPU(x, linear_backward(group, x, saved, run, dy, arena, dx));
   on_device(x, op,
             [&]<typename T>(T) { cpu::linear_backward<T>(group, x, saved, run, dy, arena, dx); });
-}
-
-void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,
-           const Tensor& v) {
-  adamw_all(step, std::array{AdamWTensors{gradient, parameter, m, v}});
-}
-
-void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
-  constexpr const char* op = "adamw";
-  for (const auto& [gradient, parameter, m, v] : all) {
-    for (const Tensor* t : {&gradient, &m, &v}) {
-      require(t->numel() == parameter.numel() && t->device() == parameter.device(), op,
-              "tensors of one size on one device");
-    }
-  }
-  if (all.empty()) return;
-  QLORA_ON_GPU(all[0].parameter, adamw_all(step, all));
-  for (const AdamWTensors& one : all) {
-    on_device(one.parameter, op, [&]<typename T>(T) {
-      cpu::adamw<T>(step, one.parameter.numel(), one.gradient.data<T>(), one.parameter.data<T>(),
-                    one.m.data<T>(), one.v.data<T>());
-    });
-  }
-}
-
-void gradient_norm(std::span<const Tensor> gradients, [[maybe_unused]] Arena& arena,
-                   const Tensor& norm) {
-  constexpr const char* op = "gradient_norm";
-  require(norm.numel() == 1 && norm.dtype() == DType::f64, op, "a norm (1) F64");
-  for (const Tensor& gradient : gradients) {
-    require(gradient.device() == norm.device(), op, "a norm on the gradients' device");
-  }
-  QLORA_ON_GPU(norm, gradient_norm(gradients, arena, norm));
-  double sum = 0;
-  for (const Tensor& gradient : gradients) {
-    on_device(gradient, op, [&]<typename T>(T) {
-      sum += cpu::squared_norm<T>(gradient.numel(), gradient.data<T>());
-    });
-  }
-  *norm.data<double>() = std::sqrt(sum);
 }
 
 }  // namespace qlora::ops
