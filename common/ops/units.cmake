@@ -1,7 +1,7 @@
 qlora_folder(NAME ops LINKS core quantization lora checkpoint text
   UNITS ops.cpp device_memory.cpp host_store.cpp embedding.cpp rms_norm.cpp rope.cpp attention.cpp
-        swiglu.cpp geglu.cpp linear.cpp cross_entropy.cpp head.cpp decoding.cpp recording.cpp timeline.cpp
-        adamw.cpp optimizer.cpp quantization.cpp)
+        swiglu.cpp linear.cpp cross_entropy.cpp head.cpp decoding.cpp recording.cpp timeline.cpp
+        adamw.cpp optimizer.cpp geglu.cpp quantization.cpp)
 
 # The CUDA back end, where it is built (cmake/cuda.cmake).
 if(QLORA_HAS_CUDA)

@@ -113,7 +113,7 @@ TEST_P(Families, ASavedFolderIsTheSameModel) {
 INSTANTIATE_TEST_SUITE_P(Models, Families,
                          ::testing::Values("llama2", "llama3", "tinyllama", "smollm2",
                                            "deepseek_coder", "gemma"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& one) { return one.param; });
 
 }  // namespace
 }  // namespace qlora
