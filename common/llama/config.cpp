@@ -31,11 +31,17 @@ constexpr Family kFamilies[] = {
      256},
 };
 
+// As transformers calls it.
+const char* name_of(GateActivation activation) {
+  return activation == GateActivation::silu ? "silu" : "gelu_pytorch_tanh";
+}
+
 // "llama (Llama 2, …) or gemma (Gemma 1)"
-std::string supported(std::string_view Family::* name) {
+std::string known_families() {
   std::string all;
   for (const Family& f : kFamilies) {
-    all += (all.empty() ? "" : " or ") + std::string(f.*name) + " (" + std::string(f.models) + ")";
+    if (!all.empty()) all += " or ";
+    all.append(f.model_type).append(" (").append(f.models).append(")");
   }
   return all;
 }
@@ -45,11 +51,11 @@ const Family& family_of(const Json& json) {
   const std::string name = type == nullptr ? "llama" : type->as_string();
   const auto* family = std::ranges::find(kFamilies, name, &Family::model_type);
   if (family == std::end(kFamilies)) {
-    type->reject(supported(&Family::model_type) + "; no other architecture is supported");
+    type->reject(known_families() + "; no other architecture is supported");
   }
   const Json* architectures = json.find("architectures");
-  if (architectures == nullptr || architectures->size() == 0) return *family;
-  const Json& architecture = architectures->at(0);
+  if (architectures == nullptr || architectures->as_array().empty()) return *family;
+  const Json& architecture = architectures->as_array().front();
   if (architecture.as_string() != family->architecture) {
     architecture.reject(std::string(family->architecture) + ", the only one of model_type " + name +
                         " that is supported");
@@ -133,17 +139,17 @@ void refuse_unsupported(const Json& json, const Family& family) {
       both != nullptr && both->as_bool()) {
     both->reject("false: attention is causal here");
   }
-  const auto refuse_other = [&](const Json* act, std::string_view known, std::string_view quirk) {
-    if (act == nullptr || act->as_string() == known || act->as_string() == quirk) return;
-    act->reject(std::string(known) + ", the only activation of " + std::string(family.models) +
-                " that is supported");
-  };
   const Json* act = json.find("hidden_act");
-  if (family.activation == GateActivation::silu) return refuse_other(act, "silu", "swish");
-  // Gemma's first folders say "gelu" of weights that were trained with its approximation.
-  const Json* newer = json.find("hidden_activation");
-  if (newer != nullptr) return refuse_other(newer, "gelu_pytorch_tanh", "gelu_pytorch_tanh");
-  refuse_other(act, "gelu_pytorch_tanh", "gelu");
+  if (family.activation == GateActivation::gelu_tanh) {
+    const Json* newer = json.find("hidden_activation");
+    // Gemma's first folders say "gelu" of weights that were trained with its approximation.
+    const bool is_quirk = newer == nullptr && act != nullptr && act->as_string() == "gelu";
+    act = is_quirk ? nullptr : newer != nullptr ? newer : act;
+  }
+  if (act != nullptr && act->as_string() != name_of(family.activation)) {
+    act->reject(std::string(name_of(family.activation)) + ", the only activation of " +
+                std::string(family.models) + " that is supported");
+  }
 }
 
 }  // namespace
@@ -216,7 +222,7 @@ Json to_json(const LlamaConfig& c) {
     for (std::int64_t id : c.eos_token_ids) j["eos_token_id"].push_back(id);
   }
   j["head_dim"] = c.head_dim;
-  j["hidden_act"] = family.activation == GateActivation::silu ? "silu" : "gelu_pytorch_tanh";
+  j["hidden_act"] = name_of(family.activation);
   j["hidden_size"] = c.hidden_size;
   j["initializer_range"] = 0.02;
   j["intermediate_size"] = c.intermediate_size;
