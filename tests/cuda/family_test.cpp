@@ -5,6 +5,7 @@
 #include "llama/adapters.h"
 #include "llama/decoder.h"
 #include "llama/placement.h"
+#include "support/gemma_shape.h"
 #include "support/matcher.h"
 
 namespace qlora {
@@ -14,26 +15,9 @@ using namespace testing;
 
 constexpr std::int64_t kRows = 2, kLength = 33;
 
-LlamaConfig gemma_config() {
-  LlamaConfig c;
-  c.model_type = "gemma";
-  c.activation = GateActivation::gelu_tanh;
-  c.norm_offset = 1.0;
-  c.embedding_scale = std::sqrt(192.0);
-  c.hidden_size = 192;
-  c.num_hidden_layers = 2;
-  c.num_attention_heads = 2;
-  c.num_key_value_heads = 1;
-  c.head_dim = 256;
-  c.intermediate_size = 512;
-  c.vocab_size = 320;
-  c.tie_word_embeddings = true;
-  return c;
-}
-
 // NF4 with adapters whose B is not zero, and norms whose weights are not zero either.
 LlamaModel gemma() {
-  LlamaModel model = random_model(gemma_config(), 7);
+  LlamaModel model = random_model(gemma_shape(), 7);
   std::uint64_t stream = 20;
   for (const DecoderLayer& layer : model.layers) {
     for (const Tensor& norm : {layer.input_layernorm, layer.post_attention_layernorm}) {
@@ -61,7 +45,7 @@ Batch some_batch() {
   const Tensor values = random_tensor(DType::f32, shape, 9, 1000.0f);
   for (std::int64_t i = 0; i < values.numel(); ++i) {
     const bool there = i < kLength + kLength / 2;
-    const auto id = static_cast<std::int32_t>(std::abs(values.data<float>()[i])) % 320;
+    const auto id = static_cast<std::int32_t>(std::abs(values.data<float>()[i])) % 512;
     batch.input_ids.data<std::int32_t>()[i] = id;
     batch.attention_mask.data<std::int32_t>()[i] = there ? 1 : 0;
     batch.labels.data<std::int32_t>()[i] = there ? id : -100;

@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <tuple>
 
 #include "llama/adapters.h"
 #include "llama/decoder.h"
 #include "llama/memory_plan.h"
+#include "support/gemma_shape.h"
 
 namespace qlora {
 namespace {
@@ -24,19 +24,6 @@ LlamaConfig llama() {
   c.intermediate_size = 512;
   c.vocab_size = 512;
   c.tie_word_embeddings = true;
-  return c;
-}
-
-// Gemma's heads of 256, whose rows are wider than the residual stream, and its own norms and gate.
-LlamaConfig gemma() {
-  LlamaConfig c = llama();
-  c.model_type = "gemma";
-  c.activation = GateActivation::gelu_tanh;
-  c.norm_offset = 1.0;
-  c.embedding_scale = std::sqrt(192.0);
-  c.num_attention_heads = 2;
-  c.num_key_value_heads = 1;
-  c.head_dim = 256;
   return c;
 }
 
@@ -143,7 +130,7 @@ std::string name_of(const ::testing::TestParamInfo<MemoryOfARun::ParamType>& inf
 }
 
 INSTANTIATE_TEST_SUITE_P(OnTheCpu, MemoryOfARun,
-                         ::testing::Combine(::testing::Values(llama(), gemma()),
+                         ::testing::Combine(::testing::Values(llama(), testing::gemma_shape()),
                                             ::testing::Values(BaseFormat::dense, BaseFormat::nf4,
                                                               BaseFormat::fp4, BaseFormat::int8),
                                             ::testing::Bool()),
