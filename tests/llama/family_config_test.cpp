@@ -1,10 +1,12 @@
 // config.json of the published folders of each family, and of those that are refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
 #include "llama/config.h"
+#include "llama/memory_plan.h"
 #include "llama/shapes.h"
 #include "support/matcher.h"
 
@@ -99,6 +101,28 @@ TEST(FamilyConfig, GemmaIsWhatItsTypeSays) {
   EXPECT_EQ(llama.embedding_scale, 1.0);
   EXPECT_EQ(llama.head_dim, 6);
   EXPECT_FALSE(llama.tie_word_embeddings);
+}
+
+// Gemma 2B in NF4, r = 8 on all linears: the parts of the plan by hand, and PEFT's count of
+// adapters.
+TEST(FamilyConfig, ThePlanOfGemma2B) {
+  TrainingShape shape;
+  shape.config = llama_config(Json::parse(kPublished[4].config, "config.json"));
+  shape.lora.r = 8;
+  shape.lora.target_modules = std::string("all-linear");
+  shape.B = 2;
+  shape.T = 512;
+  const MemoryPlan plan = training_memory(shape);
+  const auto bytes_of = [&](const std::string& name) {
+    const auto part = std::ranges::find(plan.parts, name, &MemoryPart::name);
+    return part == plan.parts.end() ? -1 : part->bytes;
+  };
+  const std::int64_t embedding = 256'000 * 2048, norms = 37 * 2048;
+  EXPECT_EQ(bytes_of("embedding, which is the head too"), 2 * embedding);
+  EXPECT_EQ(bytes_of("norms"), 2 * norms);
+  EXPECT_EQ(bytes_of("linear layers, nf4"), (2'506'172'416 - embedding - norms) / 2);
+  EXPECT_EQ(bytes_of("rotary tables"), 512 * 256 * 4);
+  EXPECT_EQ(bytes_of("adapters, 9,805,824 parameters"), 4 * 9'805'824);
 }
 
 // Linear scaling is a position of p/factor: every frequency by the factor, in float32.
