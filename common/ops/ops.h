@@ -18,6 +18,7 @@
 #include "ops/adamw_8bit.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
+#include "ops/gate_activation.h"
 #include "ops/linear.h"
 
 /// Everything that a training step computes. Each op picks the back end from its tensors' device.
@@ -28,23 +29,26 @@ inline DType statistics_of(DType arithmetic) {
   return arithmetic == DType::f64 ? DType::f64 : DType::f32;
 }
 
-/// x (rows,C) = table (V,C)[ids (rows) I32].
-void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x);
+/// x (rows,C) = scale · table (V,C)[ids (rows) I32]; the scale is rounded to the dtype of x first.
+/// transformers: GemmaTextScaledWordEmbedding; 1 elsewhere.
+void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x, double scale = 1.0);
 
-/// dtable (V,C)[ids] += dx (rows,C).
-void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable);
+/// dtable (V,C)[ids] += scale · dx (rows,C), with the scale in the dtype of dx.
+void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable,
+                        double scale = 1.0);
 
-/// y = x · rstd ⊙ weight with rstd (rows) = 1 / sqrt(mean(x²) + eps); x (rows,C), weight (C),
-/// y (rows, C + room). rstd is in the dtype of statistics_of().
-/// Zhang & Sennrich 2019; transformers: LlamaRMSNorm (eps inside the root, no mean subtracted).
+/// y = x · rstd ⊙ (offset + weight) with rstd (rows) = 1 / sqrt(mean(x²) + eps); x (rows,C),
+/// weight (C), y (rows, C + room), which is rounded once, behind both products. rstd is in the
+/// dtype of statistics_of(). Zhang & Sennrich 2019; transformers: LlamaRMSNorm (eps inside the
+/// root, no mean subtracted), GemmaRMSNorm (the same with an offset of 1).
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
-                      const Tensor& rstd);
+                      const Tensor& rstd, double offset = 0.0);
 
-/// dx (rows, C + room) += rstd · (g − x̂ · mean(g ⊙ x̂)) with x̂ = x · rstd and g = weight ⊙ dy;
-/// dy, x (rows,C). Added, because the residual stream's own gradient is in dx already. dweight (C)
-/// += Σ dy ⊙ x̂ unless it is empty.
+/// dx (rows, C + room) += rstd · (g − x̂ · mean(g ⊙ x̂)) with x̂ = x · rstd and
+/// g = (offset + weight) ⊙ dy; dy, x (rows,C). Added, because the residual stream's own gradient is
+/// in dx already. dweight (C) += Σ dy ⊙ x̂ unless it is empty.
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                       const Tensor& dx, const Tensor& dweight);
+                       const Tensor& dx, const Tensor& dweight, double offset = 0.0);
 
 /// Rotates the first `heads` heads of every row of x (rows, ld) in place. Row i stands at position
 /// positions[i] (rows) I32; the pair (j, j + D/2) turns by the angle whose cosine and sine are
@@ -95,12 +99,14 @@ void attention_cached(const AttentionShape& shape, const Tensor& qkv, const Tens
                       const Tensor& values, const Tensor& positions, Arena& arena,
                       const Tensor& out, AttentionKernel kernel = AttentionKernel::fastest);
 
-/// y (rows, F + room) = silu(gate) ⊙ up of gate_up (rows, 2F), gate then up; silu(z) = z / (1 +
-/// e^−z). Shazeer 2020; transformers: LlamaMLP.
-void swiglu_forward(const Tensor& gate_up, const Tensor& y);
+/// y (rows, F + room) = act(gate) ⊙ up of gate_up (rows, 2F), gate then up; silu(z) = z / (1 +
+/// e^−z) is SwiGLU's, gelu_tanh GeGLU's. Shazeer 2020; transformers: LlamaMLP, GemmaMLP.
+void swiglu_forward(const Tensor& gate_up, const Tensor& y,
+                    GateActivation activation = GateActivation::silu);
 
 /// dgate_up (rows, 2F + room) from dy (rows, F); overwritten.
-void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up);
+void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up,
+                     GateActivation activation = GateActivation::silu);
 
 /// y (T, ΣN) = residual + x (T, K + room) · [W_0; W_1; …]ᵀ + Σ s · drop(x) · Aᵀ · Bᵀ; `residual`
 /// may be empty. An adapter with magnitudes does what qlora::dora_forward says instead. `saved` (of take_saved) is for the backward pass, nullptr where there is none.

@@ -23,7 +23,7 @@ inline constexpr std::string_view kGpt2Split =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 /// Splits one after the other: each cuts every piece of the one before, as if it were a text of its
-/// own.
+/// own (tokenizers: Split, Digits, ByteLevel, and a Sequence of them).
 class PreTokenizer {
  public:
   /// One split. Matches and what is between them are pieces, but for those that it drops.
@@ -31,6 +31,7 @@ class PreTokenizer {
     Regex regex;                 ///< what is matched
     bool drops_matches = false;  ///< behavior "Removed"
     bool drops_rest = false;     ///< the same with "invert"
+    bool adds_space = false;     ///< before a text that begins with none: ByteLevel's prefix space
   };
 
   /// No steps: a text is one piece.
