@@ -2,6 +2,8 @@
 
 #include "core/matmul.h"
 #include "lora/dora.h"
+#include "ops/device.h"
+#include "ops/ops.h"
 
 namespace qlora::cpu {
 namespace {
@@ -107,3 +109,19 @@ template void dora_part_backward<double>(const PartOfGroup<double>&, const Adapt
                                          Arena&, const double*, const double*, double*);
 
 }  // namespace qlora::cpu
+
+namespace qlora::ops {
+
+void dora_norm(const Tensor& weight, const Adapter& adapter, const Tensor& norm) {
+  constexpr const char* op = "dora_norm";
+  require(weight.rank() == 2 && adapter.A.dim(1) == weight.dim(1) &&
+              adapter.B.dim(0) == weight.dim(0) && norm.shape() == Shape{weight.dim(0)},
+          op, "a weight of the adapter's sizes and a norm a row");
+  QLORA_ON_GPU(weight, dora_norm(weight, adapter, norm));
+  on_device(weight, op, [&]<typename T>(T) {
+    qlora::dora_norm(cpu::lora_weights<T>(adapter, weight.dim(1), weight.dim(0)), weight.data<T>(),
+                     norm.data<T>());
+  });
+}
+
+}  // namespace qlora::ops

@@ -4,10 +4,8 @@
 #include <cmath>
 #include <vector>
 
-#include "lora/dora.h"
 #include "ops/cross_entropy.h"
 #include "ops/device.h"
-#include "ops/dora.h"
 #include "ops/embedding.h"
 #include "ops/geglu.h"
 #include "ops/rms_norm.h"
@@ -167,18 +165,6 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   QLORA_ON_GPU(x, linear_backward(group, x, saved, run, dy, arena, dx));
   on_device(x, op,
             [&]<typename T>(T) { cpu::linear_backward<T>(group, x, saved, run, dy, arena, dx); });
-}
-
-void dora_norm(const Tensor& weight, const Adapter& adapter, const Tensor& norm) {
-  constexpr const char* op = "dora_norm";
-  require(weight.rank() == 2 && adapter.A.dim(1) == weight.dim(1) &&
-              adapter.B.dim(0) == weight.dim(0) && norm.shape() == Shape{weight.dim(0)},
-          op, "a weight of the adapter's sizes and a norm a row");
-  QLORA_ON_GPU(weight, dora_norm(weight, adapter, norm));
-  on_device(weight, op, [&]<typename T>(T) {
-    qlora::dora_norm(cpu::lora_weights<T>(adapter, weight.dim(1), weight.dim(0)), weight.data<T>(),
-                     norm.data<T>());
-  });
 }
 
 void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,

@@ -6,7 +6,7 @@ qlora_folder(NAME ops LINKS core quantization lora checkpoint text
 
 # The CUDA back end, where it is built (cmake/cuda.cmake).
 if(QLORA_HAS_CUDA)
-  foreach(unit ops_ops ops_attention_ops ops_head ops_decoding ops_recording ops_timeline
+  foreach(unit ops_ops ops_attention_ops ops_dora ops_head ops_decoding ops_recording ops_timeline
           ops_device_memory ops_host_store ops_quantization ops_processes)
     target_compile_definitions(${unit} PRIVATE QLORA_HAS_CUDA=1)
     target_include_directories(${unit} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})

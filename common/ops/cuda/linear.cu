@@ -236,6 +236,7 @@ void dora_backward(const Adapter& a, const Matrix& g, const Matrix& W, const Ten
   adapter_backward(a, scaled, x, K, u, how, arena, through, 1.0f, dx);
 }
 
+// W (N,K) of a group with DoRA, whose parts add to dx what passes their base, too; else empty.
 void backward_apart(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
                     const DropoutRun& run, const Tensor& dy, const Matrix& W, Arena& arena,
                     const Tensor& dx) {
@@ -243,6 +244,9 @@ void backward_apart(const LinearGroup& group, const Tensor& x, const LinearSaved
   std::int64_t column = 0;
   for (const Projection& part : group.parts) {
     const Matrix g = Matrix(dy).columns_from(column, part.N);
+    if (W.data != nullptr && dx && !has_dora(part)) {
+      product(kNo, g, kNo, W.rows_from(column, part.N), 1.0f, 1.0f, Matrix(dx), Matrix(dx));
+    }
     for (const Adapter& a : part.adapters) {
       const ArenaScope scope(arena);
       const Dropout how = dropout_of(run, a);
@@ -254,20 +258,6 @@ void backward_apart(const LinearGroup& group, const Tensor& x, const LinearSaved
         const Tensor through = drops ? arena.take(x.dtype(), {x.dim(0), group.K}) : Tensor();
         adapter_backward(a, g, x, group.K, u, how, arena, through, 0.0f, dx);
       }
-    }
-    column += part.N;
-  }
-}
-
-// dx (T,K) = dy · W of a group with DoRA: of the parts that have none, the others add theirs.
-void plain_parts_backward(const LinearGroup& group, const Tensor& dy, const Matrix& W,
-                          const Tensor& dx) {
-  ops::fill_bytes(dx, 0);
-  std::int64_t column = 0;
-  for (const Projection& part : group.parts) {
-    if (!has_dora(part)) {
-      product(kNo, Matrix(dy).columns_from(column, part.N), kNo, W.rows_from(column, part.N), 1.0f,
-              1.0f, Matrix(dx), Matrix(dx));
     }
     column += part.N;
   }
@@ -293,7 +283,7 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   const Matrix g = Matrix(dy).columns_from(0, group.N());
   if (std::ranges::any_of(group.parts, has_dora)) {
     const Matrix W = base_weight(group, x.dtype(), arena);
-    if (dx) plain_parts_backward(group, dy, W, dx);
+    if (dx) ops::fill_bytes(dx, 0);
     return backward_apart(group, x, saved, run, dy, W, arena, dx);
   }
   if (dx) {
