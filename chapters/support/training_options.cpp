@@ -115,8 +115,11 @@ void add_training_options(Options& verb, TrainingOptions& o) {
   verb.unsupported("--label-smoothing-factor", "labels are not smoothed");
   verb.unsupported("--report-to", "results are written to files only");
   verb.unsupported("--push-to-hub", "nothing is sent anywhere");
-  verb.unsupported("--deepspeed", "one process trains on one device");
-  verb.unsupported("--fsdp", "one process trains on one device");
+  verb.unsupported("--deepspeed", "a 4-bit base fits one device; --num-processes shares the rows");
+  verb.unsupported("--fsdp", "a 4-bit base fits one device; --num-processes shares the rows");
+  verb.unsupported("--device-map",
+                   "it spreads the layers of one model over GPUs that wait for each other; "
+                   "--num-processes gives each GPU rows of its own");
   verb.add_config();
 }
 

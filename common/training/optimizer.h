@@ -26,8 +26,10 @@ class AdamW {
   /// for the device. Where it is not finite the step was none, and is not counted.
   double gradient_norm();
 
-  /// The parameters and, in their order and shapes, both moments; all share the optimizer's memory.
+  /// The parameters and, in their order and shapes, their gradients and both moments; all share the
+  /// optimizer's memory.
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  const std::vector<Tensor>& gradients() const { return gradients_; }
   const std::vector<Tensor>& exp_avg() const { return m_; }
   const std::vector<Tensor>& exp_avg_sq() const { return v_; }
   /// Steps made; they set the bias correction, so a resumed run sets them too.

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "core/files.h"
+#include "training/evaluation_loss.h"
 #include "training/small_run.h"
 
 namespace qlora {
