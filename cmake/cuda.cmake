@@ -60,6 +60,22 @@ if(NOT sources)
   target_sources(qlora_cudnn PRIVATE ${CMAKE_SOURCE_DIR}/common/ops/cuda/attention_without_cudnn.cpp)
 endif()
 
+# Sums over several GPUs by NCCL: likewise, with NCCL_ROOT.
+add_library(qlora_nccl OBJECT)
+target_link_libraries(qlora_nccl PRIVATE qlora_flags)
+target_include_directories(qlora_nccl SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+if(QLORA_NCCL)
+  find_path(NCCL_INCLUDE nccl.h PATH_SUFFIXES include nvidia/nccl/include
+            HINTS ${NCCL_ROOT} $ENV{NCCL_ROOT} ${CUDAToolkit_INCLUDE_DIRS})
+endif()
+if(QLORA_NCCL AND NCCL_INCLUDE)
+  target_sources(qlora_nccl PRIVATE ${CMAKE_SOURCE_DIR}/common/ops/cuda/nccl.cpp)
+  target_include_directories(qlora_nccl SYSTEM PRIVATE ${NCCL_INCLUDE})
+else()
+  message(STATUS "Several GPUs: not built, nccl.h was not found (NCCL_ROOT)")
+  target_sources(qlora_nccl PRIVATE ${CMAKE_SOURCE_DIR}/common/ops/cuda/nccl_missing.cpp)
+endif()
+
 add_custom_target(cuda_sources COMMENT "Every CUDA source is compiled")
 file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/common/ops/cuda/*.cu)
 if(kernels)

@@ -1,19 +1,22 @@
-// Chapter 9: what a model takes in memory. `plan` is the tool.
+// Chapter 9: what a model takes in memory. Without a verb the lesson; plan is the tool.
+#include "claims.h"
+#include "course/lesson.h"
 #include "course/run.h"
+#include "figures.h"
+#include "lesson.h"
 #include "plan.h"
 
 int main(int argc, char** argv) {
   using namespace qlora;
   Options options("ch09_memory_footprint",
                   "What a run takes in memory, and the least time of its step.");
-  chapter09::PlanOptions embedded;  // the main job's run
-  embedded.model.model = data_folder() + "/tiny-llama";
-  embedded.training.lora.r = 32;
-  embedded.training.target_modules = "all-linear";
-  embedded.training.arguments.per_device_train_batch_size = 16;
-  embedded.training.max_length = 64;
-  options.add("--json", embedded.json, "write the plan there").value_name("FILE");
-  options.action([&] { chapter09::run_plan(embedded); });
+  LessonOptions lesson;
+  add_lesson_options(options, lesson);
+  options.action([&] {
+    run_lesson({QLORA_CHAPTER_DIR, [](const Ledger&) { return chapter09::tell(); },
+                [](Ledger& ledger) { chapter09::fill_claims(ledger); }, chapter09::draw},
+               lesson);
+  });
 
   chapter09::PlanOptions p;
   Options& plan = options.verb(

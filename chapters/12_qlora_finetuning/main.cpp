@@ -48,6 +48,10 @@ int main(int argc, char** argv) {
   train.add("--ids", t.ids, "token ids instead of data, for --dump-gradients").value_name("FILE");
   train.add("--dump-gradients", t.dump_gradients, "write one pass's loss and gradients")
       .value_name("FILE");
+  train
+      .add("--num-processes", t.num_processes,
+           "so many processes on this host share each step, on GPUs one each")
+      .at_least(1);
   train.add("--profile", t.profile,
             "where the time of a step goes on a GPU, part by part, beside the least it could take");
   train.add("--json", t.json, "write the results there").value_name("FILE");

@@ -13,8 +13,8 @@
 
 namespace qlora {
 
-StepSpeed::StepSpeed(std::optional<ProfileFloor> floor) : floor_(std::move(floor)) {
-  if (floor_) most_ = floor_->tokens / step_floor(floor_->costs, floor_->rates);
+StepSpeed::StepSpeed(std::optional<ProfileFloor> floor, int processes) : floor_(std::move(floor)) {
+  if (floor_) most_ = processes * floor_->tokens / step_floor(floor_->costs, floor_->rates);
 }
 
 std::optional<ProfileFloor> StepSpeed::floor_of(const TrainingShape& shape) {

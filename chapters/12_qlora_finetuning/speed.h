@@ -14,8 +14,9 @@ namespace qlora {
 /// Takes note of each step of a run.
 class StepSpeed {
  public:
-  /// @param floor  the least that a step can take, where the device's rates are known
-  explicit StepSpeed(std::optional<ProfileFloor> floor);
+  /// @param floor      the least that a step can take, where the device's rates are known
+  /// @param processes  that share a step, each as fast as that
+  explicit StepSpeed(std::optional<ProfileFloor> floor, int processes = 1);
 
   /// The floor of a shape on the GPU that is there, or nothing.
   static std::optional<ProfileFloor> floor_of(const TrainingShape& shape);

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <limits>
+#include <memory>
 
 #include "checkpoint/peft_adapter.h"
 #include "core/files.h"
+#include "core/stop_signal.h"
 #include "course/progress.h"
 #include "course/provenance.h"
 #include "course/svg.h"
@@ -20,18 +21,12 @@
 #include "ops/device_memory.h"
 #include "ops/ops.h"
 #include "rows.h"
+#include "support/launch.h"
 #include "support/planning.h"
 #include "text/batch.h"
 
 namespace qlora {
 namespace {
-
-volatile std::sig_atomic_t received_signal = 0;
-
-void note_signal(int signal) {
-  received_signal = signal;
-  std::signal(signal, SIG_DFL);  // a second one ends the program at once
-}
 
 void write_loss_figure(const std::string& path, const Series& steps, const Json& log_history) {
   LineChart chart{"Training loss", "optimizer step", "cross-entropy (nats a token)", false,
@@ -65,9 +60,8 @@ int dump_gradients(const TrainOptions& o, LlamaModel& model) {
   return 0;
 }
 
-std::string default_output_dir() {
+std::string default_output_dir(std::time_t now) {
   char name[64];
-  const std::time_t now = std::time(nullptr);
   std::tm local{};
   localtime_r(&now, &local);
   std::strftime(name, sizeof name, "runs/%Y-%m-%d_%H.%M.%S", &local);
@@ -128,9 +122,9 @@ void write_adapter_of(const LlamaModel& model, const LoraConfig& lora, const std
 TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
                                    const std::optional<std::string>& resume_from, StepSpeed speed,
                                    Json* results) {
-  make_folder(task.output_dir);
-  std::signal(SIGINT, note_signal);
-  std::signal(SIGTERM, note_signal);
+  const bool others = task.processes != nullptr && !task.processes->is_first();
+  if (!others) make_folder(task.output_dir);
+  note_stop_signals();
   task.save_model = [&](const std::string& folder) { write_adapter_of(task.model, lora, folder); };
   std::optional<Progress> progress;  // its clock begins behind the first step that this run makes
   Series losses{"each step", {}, {}, false, false};
@@ -144,10 +138,11 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
     last = fmt::format("loss {:.4f}  lr {:.1e}  {}", r.loss, r.learning_rate, speed.last(r));
     progress->update(r.step, [&] { return last; });
   };
-  events.stop_signal = [] { return static_cast<int>(received_signal); };
+  events.stop_signal = stop_signal;
   const TrainingResult result = train(task, events, resume_from);
   if (progress) progress->finish(last);
   if (results != nullptr) speed.summarize(task.model.device(), *results);
+  if (others) return result;
   if (result.stopped_by == 0) write_adapter_of(task.model, lora, task.output_dir);
   write_loss_figure(task.output_dir + "/loss.svg", losses, result.state.log_history);
   write_atomically(task.output_dir + "/trainer_state.json",
@@ -166,14 +161,16 @@ void go_on_with_adapter(TrainOptions& o) {
 }
 
 // The run itself. `shape` becomes that of its longest rows once they are known.
-int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& shape) {
+int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& shape,
+                   Processes& processes) {
   TrainingOptions& t = o.training;
   LlamaModel model = load(o.model);
   t.lora.base_model_name_or_path = o.model.model;
   t.lora.task_type = "CAUSAL_LM";
   if (o.model.adapters.empty()) attach_lora(model, t.lora, t.arguments.seed);
   if (!o.ids.empty()) return dump_gradients(o, model);
-  if (t.output_dir.empty()) t.output_dir = default_output_dir();
+  if (t.output_dir.empty())
+    t.output_dir = default_output_dir(processes.largest(std::time(nullptr)));
   const Rows rows = rows_of(o, model.config);
   shape.T = longest_of(rows);
   shape.arithmetic = model.arithmetic();
@@ -185,11 +182,19 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
   TrainingTask task{model,       parameters,  rows.train.examples, rows.eval.examples,
                     rows.pad_id, t.arguments, t.output_dir,        {}};
   task.arena_bytes = training_memory(shape).arena;
+  task.processes = &processes;
+  if (processes.size() > 1) {
+    const std::int64_t all = t.arguments.gradient_accumulation_steps;
+    fmt::print("{} processes: each step has {} micro-batches of {} rows, {} of each process\n",
+               processes.size(), all, t.arguments.per_device_train_batch_size,
+               all / processes.size());
+  }
   task.timeline = o.profile && model.device() == Device::cuda;
   if (o.profile && !task.timeline) fmt::print("--profile is of a GPU: this run is on the CPU\n");
   Json j = Json::object();
-  const TrainingResult result = train_with_progress(task, t.lora, checkpoint_to_resume(t),
-                                                    StepSpeed(StepSpeed::floor_of(shape)), &j);
+  const TrainingResult result =
+      train_with_progress(task, t.lora, checkpoint_to_resume(t),
+                          StepSpeed(StepSpeed::floor_of(shape), processes.size()), &j);
   if (result.stopped_by != 0) {
     fmt::print(stderr, "stopped after step {}; to go on: {} --resume-from-checkpoint {}\n",
                result.steps, command, result.last_checkpoint);
@@ -208,8 +213,31 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
 
 }  // namespace
 
+namespace {
+
+// This process among those that a launcher has started, if one has; the others are silent.
+std::unique_ptr<Processes> meet(const TrainOptions& o, const std::optional<ProcessPlace>& place) {
+  if (!place) return std::make_unique<Processes>();
+  if (o.num_processes > 0 && o.num_processes != place->size) {
+    throw UsageError(fmt::format("--num-processes {} contradicts the launcher's {} processes",
+                                 o.num_processes, place->size));
+  }
+  if (o.model.device != "cpu") ops::choose_gpu(place->local_rank);
+  if (place->rank > 0) {
+    Progress::mute();
+    if (std::freopen("/dev/null", "w", stdout) == nullptr) throw MachineLacks("/dev/null");
+  }
+  return std::make_unique<Processes>(*place);
+}
+
+}  // namespace
+
 int run_train(TrainOptions& o, const std::string& command) {
+  const std::optional<ProcessPlace> place = place_in_environment();
+  if (!place && o.num_processes > 1) return launch_processes(static_cast<int>(o.num_processes));
   settle(o.training);
+  const std::unique_ptr<Processes> processes = meet(o, place);
+  o.training.arguments.gradient_accumulation_steps *= processes->size();
   if (o.ids.empty()) require_rows(o);
   default_to_nf4(o.model);
   go_on_with_adapter(o);
@@ -218,7 +246,7 @@ int run_train(TrainOptions& o, const std::string& command) {
   require_memory(shape, limit.value_or(std::numeric_limits<std::int64_t>::max()));
   if (limit) ops::limit_gpu_memory(*limit);
   try {
-    return train_and_save(o, command, shape);
+    return train_and_save(o, command, shape, *processes);
   } catch (const MemoryRanOut& e) {
     if (!o.ids.empty()) throw;
     throw MachineLacks(e.what() + advice(o, shape, e.available()));

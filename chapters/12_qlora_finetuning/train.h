@@ -13,13 +13,14 @@ namespace qlora {
 
 /// The command line of `train`.
 struct TrainOptions {
-  ModelOptions model;          ///< the base, without adapters
-  TrainingOptions training;    ///< what `train` shares with other verbs
-  std::string date_string;     ///< for a chat template that names the day; empty: its own
-  std::string ids;             ///< a batch as JSON: one pass over it instead of a run
-  std::string dump_gradients;  ///< the safetensors file for that pass
-  bool profile = false;        ///< a table of the time of a step by part
-  std::string json;            ///< where the result goes
+  ModelOptions model;              ///< the base, without adapters
+  TrainingOptions training;        ///< what `train` shares with other verbs
+  std::string date_string;         ///< for a chat template that names the day; empty: its own
+  std::string ids;                 ///< a batch as JSON: one pass over it instead of a run
+  std::string dump_gradients;      ///< the safetensors file for that pass
+  std::int64_t num_processes = 0;  ///< started on this host; 0: what a launcher's environment says
+  bool profile = false;            ///< a table of the time of a step by part
+  std::string json;                ///< where the result goes
 };
 
 /// The verb. @return the exit code: 130 or 143 where a signal ended the run

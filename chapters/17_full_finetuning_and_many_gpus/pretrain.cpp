@@ -11,6 +11,7 @@
 #include "course/svg.h"
 #include "llama/load.h"
 #include "text/sentencepiece_training.h"
+#include "training/evaluation_loss.h"
 #include "training/pretraining.h"
 #include "training/trainer.h"
 

@@ -42,9 +42,9 @@ void set_base(const Json& config, const ModelOptions& o, TrainingShape& shape) {
 
 TrainingShape training_shape(const ModelOptions& model, const TrainingOptions& training) {
   const Json config = config_of(model);
-  model_shapes(config);  // refuses more layers than anybody has
   TrainingShape shape;
   shape.config = llama_config(config);
+  model_shapes(config);  // refuses more layers than anybody has
   shape.device = wanted_device(model);
   set_base(config, model, shape);
   shape.arithmetic = shape.device == Device::cpu ? DType::f32 : gpu_arithmetic(model);
@@ -52,6 +52,7 @@ TrainingShape training_shape(const ModelOptions& model, const TrainingOptions& t
   shape.B = training.arguments.per_device_train_batch_size;
   shape.T = training.max_length;
   shape.activations = training.arguments.activations;
+  shape.moments_in_8bit = training.arguments.optim == Optim::adamw_8bit;
   return shape;
 }
 

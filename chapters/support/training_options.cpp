@@ -46,7 +46,7 @@ void add_run_options(Options& verb, TrainingOptions& o) {
   verb.add("--save-total-limit", a.save_total_limit, "newest checkpoints to keep; 0: all");
   verb.add("--load-best-model-at-end", a.load_best_model_at_end, "by eval_loss");
   verb.add("--seed", o.seed, "of the order of rows, of A and of dropout").at_least(0);
-  verb.add("--optim", o.optim, "the optimizer")
+  verb.add("--optim", o.optim, "AdamW; adamw_8bit holds its moments in 8 bits")
       .choices({"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit", "adamw_8bit"});
 }
 
@@ -115,8 +115,11 @@ void add_training_options(Options& verb, TrainingOptions& o) {
   verb.unsupported("--label-smoothing-factor", "labels are not smoothed");
   verb.unsupported("--report-to", "results are written to files only");
   verb.unsupported("--push-to-hub", "nothing is sent anywhere");
-  verb.unsupported("--deepspeed", "one process trains on one device");
-  verb.unsupported("--fsdp", "one process trains on one device");
+  verb.unsupported("--deepspeed", "a 4-bit base fits one device; --num-processes shares the rows");
+  verb.unsupported("--fsdp", "a 4-bit base fits one device; --num-processes shares the rows");
+  verb.unsupported("--device-map",
+                   "it spreads the layers of one model over GPUs that wait for each other; "
+                   "--num-processes gives each GPU rows of its own");
   verb.add_config();
 }
 
@@ -124,6 +127,7 @@ void settle(TrainingOptions& o) {
   TrainingArguments& a = o.arguments;
   a.lr_scheduler_type = lr_scheduler_from(o.lr_scheduler_type);
   a.save_strategy = save_strategy_from(o.save_strategy);
+  a.optim = optim_from(o.optim);
   a.seed = static_cast<std::uint64_t>(o.seed);
   if (o.warmup_ratio && a.warmup_steps == 0) {
     if (!(*o.warmup_ratio >= 0 && *o.warmup_ratio < 1)) {
@@ -137,7 +141,6 @@ void settle(TrainingOptions& o) {
   if (o.optim == "paged_adamw_32bit") {
     fmt::print(stderr, "paged_adamw_32bit is the plain AdamW here: nothing needs paging\n");
   }
-  if (o.optim == "adamw_8bit") throw UsageError("--optim adamw_8bit is not supported yet");
   validate(a);
   validate(o.lora);
 }

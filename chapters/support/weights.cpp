@@ -7,7 +7,7 @@
 #include "support/model_options.h"
 #include "text/examples.h"
 #include "text/product_text.h"
-#include "training/trainer.h"
+#include "training/evaluation_loss.h"
 
 namespace qlora {
 namespace {

@@ -98,6 +98,36 @@ void write_config(const std::string& folder, const Json& config) {
   write_atomically(folder + "/config.json", config.dump(2, true) + "\n");
 }
 
+void check_output_folder(const std::string& input, const std::string& output,
+                         const std::string& mark) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::equivalent(input, output, error)) throw BadInput(output, "", "is the input itself");
+  if (!fs::exists(output, error) || fs::exists(output + "/" + mark, error)) return;
+  if (!fs::is_empty(output, error) || error) {
+    throw BadInput(output, "", "exists and holds no " + mark + ": it will not be replaced");
+  }
+}
+
+std::optional<DType> dtype_of(const Json& config) {
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (const Json* dtype = config.find(key)) return dtype_from_python(dtype->as_string());
+  }
+  return std::nullopt;
+}
+
+Json unquantized_config(const ModelFolder& folder, std::optional<DType> dtype) {
+  Json json = Json::object();
+  for (const auto& [key, value] : folder.config.as_object()) {
+    if (key != "quantization_config") json[key] = value;
+  }
+  if (dtype) {
+    const char* key = json.find("torch_dtype") != nullptr ? "torch_dtype" : "dtype";
+    json[key] = std::string(python_name(*dtype));
+  }
+  return json;
+}
+
 void copy_companions(const std::string& from, const std::string& to) {
   try {
     for (const auto& entry : fs::directory_iterator(from)) {

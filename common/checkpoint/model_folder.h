@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,18 @@ class ModelWriter {
 
 /// Writes config.json as transformers does: keys sorted, two spaces a level, a newline at the end.
 void write_config(const std::string& folder, const Json& config);
+
+/// Checks that a folder may be written: write_folder_atomically replaces the one that is there,
+/// which must be empty or hold `mark`, as a model or an adapter does, and not be the input.
+/// @throws BadInput
+void check_output_folder(const std::string& input, const std::string& output,
+                         const std::string& mark = "config.json");
+
+/// The dtype that config.json gives the weights, if it does.
+std::optional<DType> dtype_of(const Json& config);
+
+/// config.json of the folder without quantization_config; a dtype that is given becomes its dtype.
+Json unquantized_config(const ModelFolder& folder, std::optional<DType> dtype);
 
 /// Copies what a model folder holds beside config.json and the weights: the tokenizer, the chat
 /// template, generation_config.json, the licence. @throws BadInput

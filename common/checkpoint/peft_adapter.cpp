@@ -1,5 +1,7 @@
 #include "checkpoint/peft_adapter.h"
 
+#include <algorithm>
+#include <array>
 #include <set>
 
 #include "core/files.h"
@@ -9,38 +11,33 @@ namespace qlora {
 namespace {
 
 constexpr std::string_view kPrefix = "base_model.model.";
-constexpr std::string_view kEndOfA = ".lora_A.weight";
-constexpr std::string_view kEndOfB = ".lora_B.weight";
-
-std::string tensor_name(const std::string& module, std::string_view end) {
-  return std::string(kPrefix).append(module).append(end);
-}
+// In the order of AdapterTensor. PEFT writes the magnitude without ".weight".
+constexpr std::array<std::string_view, 3> kEnds{".lora_A.weight", ".lora_B.weight",
+                                                ".lora_magnitude_vector"};
 
 // What a tensor that is neither A nor B would be in PEFT.
 std::string_view known_kind(const std::string& name) {
-  if (name.find(".lora_magnitude_vector") != std::string::npos) return "a magnitude of DoRA";
   if (name.find(".lora_embedding_") != std::string::npos) return "an adapter of an embedding";
   if (name.ends_with(".lora_B.bias")) return "a bias of lora_bias";
   if (name.find(".lora_") == std::string::npos) return "a weight of modules_to_save";
   return "of no kind that is known here";
 }
 
-// The modules that the file has A or B of; anything else is refused.
+// The modules that the file has tensors of an adapter of; anything else is refused.
 std::set<std::string> modules_of(const SafetensorsFile& tensors) {
   std::set<std::string> modules;
   for (const TensorInfo& t : tensors.tensors()) {
     const std::string& name = t.name;
-    const bool is_a = name.ends_with(kEndOfA);
-    const bool is_b = name.ends_with(kEndOfB);
-    if (!name.starts_with(kPrefix) || !(is_a || is_b)) {
+    const auto* end = std::ranges::find_if(
+        kEnds, [&](std::string_view ending) { return name.ends_with(ending); });
+    if (!name.starts_with(kPrefix) || end == kEnds.end()) {
       throw BadInput(tensors.path(), name,
                      std::string("is ").append(known_kind(name)) + ", expected " +
-                         tensor_name("<module>", kEndOfA) + " or lora_B");
+                         adapter_tensor_name("<module>", AdapterTensor::A) + " or lora_B");
     }
-    const std::size_t end = (is_a ? kEndOfA : kEndOfB).size();
-    if (name.size() <= kPrefix.size() + end)
+    if (name.size() <= kPrefix.size() + end->size())
       throw BadInput(tensors.path(), name, "names no module");
-    modules.insert(name.substr(kPrefix.size(), name.size() - kPrefix.size() - end));
+    modules.insert(name.substr(kPrefix.size(), name.size() - kPrefix.size() - end->size()));
   }
   if (modules.empty()) throw BadInput(tensors.path(), "", "holds no adapter");
   return modules;
@@ -63,7 +60,30 @@ Tensor take(const SafetensorsFile& tensors, const std::string& name, std::size_t
   return tensors.tensor(name);
 }
 
+// The lengths of a module's N rows, which are there where the configuration says use_dora.
+Tensor take_magnitude(const SafetensorsFile& tensors, const std::string& module, std::int64_t N,
+                      bool use_dora) {
+  const std::string name = adapter_tensor_name(module, AdapterTensor::magnitude);
+  if (!use_dora) {
+    if (!tensors.has(name)) return {};
+    throw BadInput(tensors.path(), name,
+                   "is a magnitude of DoRA, but adapter_config.json says use_dora = false");
+  }
+  if (!tensors.has(name)) throw BadInput(tensors.path(), name, "is missing");
+  const TensorInfo& info = tensors.info(name);
+  if (!is_floating(info.dtype) || info.shape != Shape{N}) {
+    throw BadInput(tensors.path(), name,
+                   "is " + std::string(safetensors_name(info.dtype)) + to_string(info.shape) +
+                       ", expected " + std::to_string(N) + " lengths of a floating-point dtype");
+  }
+  return tensors.tensor(name);
+}
+
 }  // namespace
+
+std::string adapter_tensor_name(const std::string& module, AdapterTensor tensor) {
+  return std::string(kPrefix).append(module).append(kEnds[static_cast<std::size_t>(tensor)]);
+}
 
 PeftAdapter parse_adapter(const Json& config, const std::string& config_file,
                           const SafetensorsFile& tensors) {
@@ -79,8 +99,10 @@ PeftAdapter parse_adapter(const Json& config, const std::string& config_file,
     } catch (const UsageError& e) {  // a pattern that is not a regular expression
       throw BadInput(config_file, "", e.what());
     }
-    adapter.modules.push_back({module, take(tensors, tensor_name(module, kEndOfA), 0, r),
-                               take(tensors, tensor_name(module, kEndOfB), 1, r)});
+    const Tensor A = take(tensors, adapter_tensor_name(module, AdapterTensor::A), 0, r);
+    const Tensor B = take(tensors, adapter_tensor_name(module, AdapterTensor::B), 1, r);
+    adapter.modules.push_back(
+        {module, A, B, take_magnitude(tensors, module, B.dim(0), adapter.config.use_dora)});
   }
   return adapter;
 }
@@ -98,8 +120,11 @@ void write_adapter(const std::string& folder, const PeftAdapter& adapter) {
   make_folder(folder);
   NamedTensors tensors;
   for (const LoraModule& m : adapter.modules) {
-    tensors.emplace_back(tensor_name(m.module, kEndOfA), m.A);
-    tensors.emplace_back(tensor_name(m.module, kEndOfB), m.B);
+    tensors.emplace_back(adapter_tensor_name(m.module, AdapterTensor::A), m.A);
+    tensors.emplace_back(adapter_tensor_name(m.module, AdapterTensor::B), m.B);
+    if (m.magnitude) {
+      tensors.emplace_back(adapter_tensor_name(m.module, AdapterTensor::magnitude), m.magnitude);
+    }
   }
   write_safetensors(folder + "/adapter_model.safetensors", tensors);
   write_atomically(folder + "/adapter_config.json",

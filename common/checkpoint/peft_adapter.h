@@ -12,12 +12,19 @@
 
 namespace qlora {
 
-/// The two matrices of one adapted linear module, in the dtype that the file has.
+/// The tensors of one adapted linear module, in the dtype that the file has.
 struct LoraModule {
-  std::string module;  ///< "model.layers.0.self_attn.q_proj"
-  Tensor A;            ///< (R,K)
-  Tensor B;            ///< (N,R)
+  std::string module;     ///< "model.layers.0.self_attn.q_proj"
+  Tensor A;               ///< (R,K)
+  Tensor B;               ///< (N,R)
+  Tensor magnitude = {};  ///< (N) of DoRA; else empty
 };
+
+/// The tensors of an adapter as adapter_model.safetensors calls them: of the module
+/// "model.layers.0.self_attn.q_proj", for example
+/// "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight".
+enum class AdapterTensor { A, B, magnitude };
+std::string adapter_tensor_name(const std::string& module, AdapterTensor tensor);
 
 /// What an adapter folder holds.
 struct PeftAdapter {
@@ -29,7 +36,8 @@ struct PeftAdapter {
 /// Reads an adapter folder: what PEFT 0.21 and older write for a LoRA of linear layers.
 /// @throws BadInput naming the file and the field or tensor: peft_type other than LORA; a feature
 ///         that is not supported, by its name; A or B missing; a rank other than r or its
-///         rank_pattern; tensors that do not belong to a LoRA, or to no target module
+///         rank_pattern; a magnitude missing, or there without use_dora; tensors that do not belong
+///         to a LoRA, or to no target module
 PeftAdapter read_adapter(const std::string& folder);
 
 /// The same from what was already read. @throws BadInput as read_adapter

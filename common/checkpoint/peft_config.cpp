@@ -117,7 +117,6 @@ void check_features(const Json& json, const std::string& file) {
   if (const Json* bias = json.find("bias"); bias != nullptr && bias->as_string() != "none") {
     throw BadInput(file, "bias", bias->dump() + " is not supported, only \"none\"");
   }
-  if (flag(json, "use_dora")) throw BadInput(file, "use_dora", "DoRA is not supported yet");
   check_initialization(json, file);
 }
 
@@ -155,6 +154,7 @@ LoraConfig lora_config_from_json(const Json& json, const std::string& file) {
   if (const Json* alpha = json.find("lora_alpha")) config.lora_alpha = alpha->as_number();
   if (const Json* dropout = json.find("lora_dropout")) config.lora_dropout = dropout->as_number();
   config.use_rslora = flag(json, "use_rslora");
+  config.use_dora = flag(json, "use_dora");
   config.target_modules = names_or_pattern(json, "target_modules");
   config.exclude_modules = names_or_pattern(json, "exclude_modules");
   config.layers_pattern = names_or_pattern(json, "layers_pattern");

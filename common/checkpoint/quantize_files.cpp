@@ -1,7 +1,6 @@
 #include "checkpoint/quantize_files.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "checkpoint/conversion.h"
@@ -10,7 +9,6 @@
 namespace qlora {
 namespace {
 
-namespace fs = std::filesystem;
 using Action = ConversionItem::Action;
 
 void refuse_quantized(const TensorFiles& in) {
@@ -54,24 +52,6 @@ QuantizeSummary convert_file(const SafetensorsFile& in, const std::string& outpu
       in.metadata().empty() ? SafetensorsMetadata{{"format", "pt"}} : in.metadata();
   SafetensorsWriter writer(output, conversion.announce(), metadata);
   return conversion.write(writer);
-}
-
-// write_folder_atomically replaces the folder that is there: it must be a model, and not the input.
-void check_output_folder(const std::string& input, const std::string& output) {
-  std::error_code error;
-  if (fs::equivalent(input, output, error)) throw BadInput(output, "", "is the input itself");
-  if (!fs::exists(output, error) || fs::exists(output + "/config.json", error)) return;
-  if (!fs::is_empty(output, error) || error) {
-    throw BadInput(output, "", "exists and is not a model folder: it will not be replaced");
-  }
-}
-
-// The dtype that config.json gives the weights, if it does.
-std::optional<DType> dtype_of(const Json& config) {
-  for (const char* key : {"dtype", "torch_dtype"}) {
-    if (const Json* dtype = config.find(key)) return dtype_from_python(dtype->as_string());
-  }
-  return std::nullopt;
 }
 
 QuantizeSummary convert_folder(const ModelFolder& in, const std::string& output, const Json& config,
@@ -140,14 +120,7 @@ QuantizeSummary dequantize_folder(const std::string& input, const std::string& o
   const auto quantization = quantization_of(in);
   if (!quantization) throw BadInput(input, "", "is not quantized");
   if (!dtype && quantization->load_in_8bit) dtype = dtype_of(in.config);  // int8 records none
-  Json json = Json::object();
-  for (const auto& [key, value] : in.config.as_object()) {
-    if (key != "quantization_config") json[key] = value;
-  }
-  if (dtype) {
-    const char* key = json.find("torch_dtype") != nullptr ? "torch_dtype" : "dtype";
-    json[key] = std::string(python_name(*dtype));
-  }
+  const Json json = unquantized_config(in, dtype);
   return convert_folder(in, output, json,
                         Conversion(in.tensors, items_to_restore(in.tensors), {}, dtype, progress));
 }

@@ -3,10 +3,12 @@
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_scheduler_observer.h>
 
 #include <cstdlib>
 
 #include "core/error.h"
+#include "core/stop_signal.h"
 
 namespace qlora {
 namespace {
@@ -24,6 +26,15 @@ int wanted_threads() {
 
 thread_local bool inside_chunk = false;
 
+// Signals come to the thread that waits for the others.
+class WithoutSignals : public tbb::task_scheduler_observer {
+ public:
+  WithoutSignals() { observe(true); }
+  void on_scheduler_entry(bool is_worker) override {
+    if (is_worker) block_stop_signals();
+  }
+};
+
 }  // namespace
 
 int thread_count() {
@@ -38,6 +49,7 @@ void parallel_chunks(std::int64_t chunks, const std::function<void(std::int64_t)
   }
   static const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
                                          static_cast<std::size_t>(thread_count()));
+  static WithoutSignals workers;
   static tbb::task_arena arena(thread_count());
   arena.execute([&] {
     tbb::parallel_for(

@@ -52,6 +52,8 @@ std::string time_of(const ProgressState& s) {
   return "  " + clock_time(each * static_cast<double>(s.total - s.done)) + " left";
 }
 
+bool muted = false;  // this process draws nothing
+
 }  // namespace
 
 std::string progress_line(const ProgressState& s, std::size_t width, bool bar) {
@@ -68,6 +70,10 @@ std::string progress_line(const ProgressState& s, std::size_t width, bool bar) {
   line += rate_of(s) + time_of(s);
   if (!s.text.empty()) line += "  " + s.text;
   return std::string(fitting(line, width));
+}
+
+void Progress::mute() {
+  muted = true;
 }
 
 Progress::Progress(std::string label, std::int64_t total, std::string unit, std::int64_t first,
@@ -87,12 +93,14 @@ Progress::~Progress() {
 }
 
 bool Progress::is_due() const {
+  if (muted) return false;
   // the line of the whole way is finish()'s
   if (!terminal_ && state_.done >= next_line_ && state_.done < state_.total) return true;
   return Clock::now() >= next_draw_;
 }
 
 void Progress::draw() {
+  if (muted) return;
   const auto now = Clock::now();
   state_.seconds = std::chrono::duration<double>(now - start_).count();
   std::fflush(stdout);  // what was printed before stands before

@@ -33,6 +33,8 @@ class Progress {
   /// @param first  what was done before this run
   Progress(std::string label, std::int64_t total, std::string unit, std::int64_t first = 0,
            std::FILE* out = stderr);
+  /// From here on nothing is drawn by this process: another of the same run does.
+  static void mute();
   /// Ends the line where finish() was not reached, so that an error stands on its own.
   ~Progress();
   Progress(const Progress&) = delete;

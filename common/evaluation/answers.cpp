@@ -8,7 +8,7 @@
 #include "llama/adapters.h"
 #include "llama/generation.h"
 #include "ops/device_memory.h"
-#include "training/trainer.h"
+#include "training/evaluation_loss.h"
 
 namespace qlora {
 namespace {

@@ -1,4 +1,4 @@
-// The shape of a Llama model, read from config.json.
+// The shape of a decoder, read from config.json: Llama and the families that are computed like it.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,14 @@
 
 #include "core/dtype.h"
 #include "core/json.h"
+#include "ops/gate_activation.h"
 
 namespace qlora {
 
 /// How the rotary frequencies are scaled for longer contexts (transformers: modeling_rope_utils).
 struct RopeScaling {
-  std::string rope_type = "default";  ///< "default" or "llama3"
-  double factor = 1.0;                ///< slow frequencies are divided by it
+  std::string rope_type = "default";  ///< "default", "linear" or "llama3"
+  double factor = 1.0;                ///< frequencies are divided by it: of llama3 the slow ones
   /// With so many turns or fewer within the original positions a frequency is slow, with so many or
   /// more it is fast and stays as it is; between them lies a ramp.
   double low_freq_factor = 1.0;
@@ -22,8 +23,15 @@ struct RopeScaling {
   std::int64_t original_max_position_embeddings = 8192;  ///< positions before the scaling
 };
 
-/// config.json of a LlamaForCausalLM; the defaults are those of transformers' LlamaConfig.
+/// config.json of a LlamaForCausalLM (Llama 2, Llama 3.x, TinyLlama, SmolLM2, DeepSeek-Coder) or of
+/// a GemmaForCausalLM (Gemma 1); the defaults are those of transformers' LlamaConfig. The families
+/// differ in sizes, and in the three numbers that model_type decides on.
 struct LlamaConfig {
+  std::string model_type = "llama";                  ///< "llama" or "gemma"
+  GateActivation activation = GateActivation::silu;  ///< of the feed-forward's gate
+  double norm_offset = 0.0;      ///< norms multiply by offset + weight: 1 in Gemma
+  double embedding_scale = 1.0;  ///< embeddings are multiplied by it: sqrt C in Gemma
+
   std::int64_t hidden_size = 0;                 ///< C
   std::int64_t num_hidden_layers = 0;           ///< L
   std::int64_t num_attention_heads = 0;         ///< H
@@ -52,16 +60,20 @@ struct LlamaConfig {
 };
 
 /// Reads config.json: rope_theta with rope_scaling (transformers 4) or rope_parameters (5),
-/// torch_dtype or dtype. @throws BadInput naming the member, on sizes that contradict each other or
-/// are out of range, and on anything that this decoder does not compute (another architecture,
-/// biases, another activation, another rope type)
+/// torch_dtype or dtype. What is not there is what transformers' class of the model type has.
+/// Gemma's gate is gelu_pytorch_tanh, although older folders say "gelu" (transformers 4:
+/// hidden_activation null).
+/// @throws BadInput naming the member, on sizes that contradict each other or are out of range, and
+/// on anything that this decoder does not compute (another architecture, biases, another
+/// activation, another rope type)
 LlamaConfig llama_config(const Json& json);
 
 /// The JSON that transformers writes for such a model (version 4 names, readable by 5).
 Json to_json(const LlamaConfig& config);
 
 /// Inverse frequencies (D/2) in float32: theta^(−2i/D), scaled as config.rope_scaling says
-/// (transformers: _compute_default_rope_parameters, _compute_llama3_parameters).
+/// (transformers: _compute_default_rope_parameters, _compute_linear_scaling_rope_parameters,
+/// _compute_llama3_parameters).
 std::vector<float> inverse_frequencies(const LlamaConfig& config);
 
 }  // namespace qlora

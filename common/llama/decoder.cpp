@@ -33,7 +33,7 @@ ops::Supervised supervised_of(const LlamaModel& model, const Batch& batch, Arena
 
 Tensor embedded(const LlamaModel& model, const Tensor& ids, Arena& arena) {
   const Tensor x = arena.take(model.arithmetic(), {ids.numel(), model.config.hidden_size});
-  ops::embedding_forward(model.embed_tokens, ids, x);
+  ops::embedding_forward(model.embed_tokens, ids, x, model.config.embedding_scale);
   return x;
 }
 
@@ -44,20 +44,12 @@ struct FinalNorm {
 FinalNorm final_norm(const LlamaModel& model, const Tensor& x, Arena& arena) {
   const FinalNorm n{arena.take(x.dtype(), x.shape()),
                     arena.take(ops::statistics_of(x.dtype()), {x.dim(0)})};
-  ops::rms_norm_forward(x, model.norm, model.config.rms_norm_eps, n.h, n.rstd);
+  ops::rms_norm_forward(x, model.norm, model.config.rms_norm_eps, n.h, n.rstd,
+                        model.config.norm_offset);
   return n;
 }
 
 }  // namespace
-
-Tensor shifted_targets(const Tensor& labels) {
-  const std::int64_t B = labels.dim(0), T = labels.dim(1);
-  Tensor targets = Tensor::empty(DType::i32, {B * T});
-  const std::int32_t* from = labels.data<std::int32_t>();
-  std::int32_t* to = targets.data<std::int32_t>();
-  for (std::int64_t i = 0; i < B * T; ++i) to[i] = (i + 1) % T == 0 ? kIgnoredLabel : from[i + 1];
-  return targets;
-}
 
 Tensor hidden_forward(const LlamaModel& model, const Batch& batch, Arena& arena,
                       std::vector<Tensor>* states) {
@@ -93,7 +85,7 @@ void loss_backward(const LlamaModel& model, const Batch& batch, const TrainingPa
   const ops::Supervised supervised = supervised_of(model, batch, arena);
   const std::size_t L = model.layers.size();
   LayerInputs inputs(model, ids.numel(), training.policy, arena);
-  ops::embedding_forward(model.embed_tokens, ids, inputs.at(0));
+  ops::embedding_forward(model.embed_tokens, ids, inputs.at(0), model.config.embedding_scale);
   std::vector<LayerActivations> kept;
   kept.reserve(L);
   for (std::size_t l = 0; l < L; ++l) {
@@ -109,14 +101,17 @@ void loss_backward(const LlamaModel& model, const Batch& batch, const TrainingPa
     const Tensor dh = arena.take(n.h.dtype(), n.h.shape());
     ops::head_cross_entropy(n.h, model.lm_head, supervised, training.gradient_scale, arena,
                             {sum, dh, model.grad_lm_head, Tensor()});
-    ops::rms_norm_backward(dh, last, model.norm, n.rstd, dx, model.grad_norm);
+    ops::rms_norm_backward(dh, last, model.norm, n.rstd, dx, model.grad_norm,
+                           model.config.norm_offset);
   }
   const bool full_training = static_cast<bool>(model.grad_embed_tokens);
   for (std::size_t l = L; l-- > 0;) {
     kept[l].x = inputs.returned(l);
     layer_backward(model, l, kept[l], pass, l > 0 || full_training, arena, dx);
   }
-  if (full_training) ops::embedding_backward(dx, ids, model.grad_embed_tokens);
+  if (full_training) {
+    ops::embedding_backward(dx, ids, model.grad_embed_tokens, model.config.embedding_scale);
+  }
 }
 
 double loss_backward(const LlamaModel& model, const Batch& batch, const TrainingPass& training,

@@ -8,10 +8,6 @@
 
 namespace qlora {
 
-/// Labels (B,T) shifted to targets (B·T) I32: position t is to predict label t+1, the last of a row
-/// nothing (-100). transformers: ForCausalLMLoss.
-Tensor shifted_targets(const Tensor& labels);
-
 /// Hidden states after the final norm (B·T, C), taken from the arena, with no gradient in mind.
 /// Where `states` is given it gets the embedding and every layer's output, the last one normed
 /// (transformers: output_hidden_states), L+1 tensors of (B·T, C) on the host.

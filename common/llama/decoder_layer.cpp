@@ -68,14 +68,14 @@ class Layer {
       const ArenaScope inner(arena_);
       const Tensor activated = this->activated(a), dactivated = rows_of(F);
       ops::linear_backward(w_.down, activated, a.down_saved, pass_.run, dx, arena_, dactivated);
-      ops::swiglu_backward(a.gate_up, dactivated, dgate_up);
+      ops::swiglu_backward(a.gate_up, dactivated, dgate_up, c_.activation);
     }
     const Norm norm = normed(a.x_middle, w_.post_attention_layernorm, w_.gate_up);
     const Tensor dh = rows_of(c_.hidden_size);
     ops::linear_backward(w_.gate_up, norm.h, a.gate_up_saved, pass_.run, dgate_up, arena_, dh);
     // dx is the gradient over the residual already; the norm's part is added
     ops::rms_norm_backward(dh, a.x_middle, w_.post_attention_layernorm, norm.rstd, dx,
-                           w_.grad_post_attention_layernorm);
+                           w_.grad_post_attention_layernorm, c_.norm_offset);
   }
 
   // dx: dL/dx_middle becomes dL/dx.
@@ -95,7 +95,8 @@ class Layer {
     const Tensor dh = need_dx ? rows_of(c_.hidden_size) : Tensor();
     ops::linear_backward(w_.qkv, norm.h, a.qkv_saved, pass_.run, dqkv, arena_, dh);
     if (!need_dx) return;
-    ops::rms_norm_backward(dh, a.x, w_.input_layernorm, norm.rstd, dx, w_.grad_input_layernorm);
+    ops::rms_norm_backward(dh, a.x, w_.input_layernorm, norm.rstd, dx, w_.grad_input_layernorm,
+                           c_.norm_offset);
   }
 
  private:
@@ -119,12 +120,12 @@ class Layer {
   Norm normed(const Tensor& x, const Tensor& weight, const LinearGroup& group) const {
     const Norm n{rows_of(c_.hidden_size + group.room()),
                  arena_.take(ops::statistics_of(model_.arithmetic()), {x.dim(0)})};
-    ops::rms_norm_forward(x, weight, c_.rms_norm_eps, n.h, n.rstd);
+    ops::rms_norm_forward(x, weight, c_.rms_norm_eps, n.h, n.rstd, c_.norm_offset);
     return n;
   }
   Tensor activated(const LayerActivations& a) const {
     const Tensor y = rows_of(c_.intermediate_size + w_.down.room());
-    ops::swiglu_forward(a.gate_up, y);
+    ops::swiglu_forward(a.gate_up, y, c_.activation);
     return y;
   }
 

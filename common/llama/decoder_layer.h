@@ -31,10 +31,11 @@ struct LayerActivations {
 
 /// x_next (B·T, C) = layer(x):
 ///   x_middle = x + o(attention(rope(qkv(norm(x))))),
-///   x_next = x_middle + down(swiglu(gate_up(norm(x_middle)))).
+///   x_next = x_middle + down(swiglu(gate_up(norm(x_middle)))),
 ///
-/// transformers: LlamaDecoderLayer.forward. What the policy keeps is taken from the arena and stays
-/// in use.
+/// with the norms' offset and the gate's activation that the configuration names. transformers:
+/// LlamaDecoderLayer.forward, GemmaDecoderLayer.forward. What the policy keeps is taken from the
+/// arena and stays in use.
 LayerActivations layer_forward(const LlamaModel& model, std::size_t layer, const Tensor& x,
                                const PassShape& pass, ActivationPolicy policy, Arena& arena,
                                const Tensor& x_next);

@@ -52,23 +52,25 @@ void decode(const LlamaModel& model, const Step& step, const KeyValueCache& cach
                x_middle = take(c.hidden_size), gate_up = take(2 * c.intermediate_size),
                activated = take(c.intermediate_size + room.activated),
                rstd = arena.take(ops::statistics_of(dtype), {T});
-  ops::embedding_forward(model.embed_tokens, step.ids, x);
+  ops::embedding_forward(model.embed_tokens, step.ids, x, c.embedding_scale);
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     const DecoderLayer& w = model.layers[l];
-    ops::rms_norm_forward(x, w.input_layernorm, c.rms_norm_eps, h, rstd);
+    ops::rms_norm_forward(x, w.input_layernorm, c.rms_norm_eps, h, rstd, c.norm_offset);
     ops::linear_forward(w.qkv, h, Tensor(), {}, arena, qkv, nullptr);
     ops::rope_forward(qkv, c.num_attention_heads + c.num_key_value_heads, c.head_dim,
                       step.positions, model.rope_cos, model.rope_sin);
     ops::append_to_cache(shape, qkv, step.positions, cache.keys[l], cache.values[l]);
     ops::attention_cached(shape, qkv, cache.keys[l], cache.values[l], counted, arena, attention);
     ops::linear_forward(w.o, attention, x, {}, arena, x_middle, nullptr);
-    ops::rms_norm_forward(x_middle, w.post_attention_layernorm, c.rms_norm_eps, h, rstd);
+    ops::rms_norm_forward(x_middle, w.post_attention_layernorm, c.rms_norm_eps, h, rstd,
+                          c.norm_offset);
     ops::linear_forward(w.gate_up, h, Tensor(), {}, arena, gate_up, nullptr);
-    ops::swiglu_forward(gate_up, activated);
+    ops::swiglu_forward(gate_up, activated, c.activation);
     ops::linear_forward(w.down, activated, x_middle, {}, arena, x, nullptr);
   }
   const Tensor last = x.rows(T - 1, T), normed = x_middle.rows(T - 1, T);
-  ops::rms_norm_forward(last, model.norm, c.rms_norm_eps, normed, rstd.rows(T - 1, T));
+  ops::rms_norm_forward(last, model.norm, c.rms_norm_eps, normed, rstd.rows(T - 1, T),
+                        c.norm_offset);
   ops::head_forward(normed, model.lm_head, logits);
 }
 

@@ -17,8 +17,9 @@ constexpr std::int64_t kProductWorkspace = std::int64_t{32} << 20;  // ops/cuda/
 constexpr std::int64_t kLeastArena = std::int64_t{4} << 20;  // core/arena.cpp: the optimizer's own
 constexpr std::int64_t kBatchTensors = 5;  // I32: ids, mask, labels, positions, targets
 // What the process of a training run on the CPU holds beside its tensors and above an idle one:
-// pages of code, the tokenizer and 60,000 rows of the embedded data; measured, docs/performance.md.
-constexpr std::int64_t kProgram = std::int64_t{20} << 20;
+// pages of code, the tokenizer, 60,000 rows of the embedded data and what products pack; measured,
+// with one thread and with two (docs/performance.md).
+constexpr std::int64_t kProgram = std::int64_t{24} << 20;
 constexpr double kMostBytes = 4e18;  // below what 64 bits count
 
 // Above every term of the plan, in an arithmetic that does not overflow.
@@ -131,7 +132,8 @@ MemoryPlan training_plan(const TrainingShape& s, const std::vector<LayerShape>& 
   const std::int64_t trained = adapter_parameters(layers);
   parts.add("adapters, " + grouped(trained) + " parameters", trained * kFloat);
   parts.add("their gradients", trained * kFloat);
-  parts.add("the optimizer's moments", trained * s.optimizer_bytes);
+  parts.add(s.moments_in_8bit ? "the optimizer's moments, 8 bits" : "the optimizer's moments",
+            moment_bytes(s, layers));
   if (s.device == Device::cuda) parts.add("the optimizer's scratch", kLeastArena);
   parts.add("batch", kBatchTensors * s.rows() * kFloat);
   add_workspaces(parts, s);

@@ -28,9 +28,10 @@ void each_group(Layer& layer, F&& f) {
   f(layer.down);
 }
 
-Tensor ones(std::int64_t n) {
-  Tensor t = Tensor::empty(DType::f32, {n});
-  for (float& x : t.span<float>()) x = 1.0f;
+// A norm's weight (C) by which it multiplies by 1.
+Tensor neutral_norm(const LlamaConfig& c) {
+  Tensor t = Tensor::empty(DType::f32, {c.hidden_size});
+  for (float& x : t.span<float>()) x = static_cast<float>(1.0 - c.norm_offset);
   return t;
 }
 
@@ -66,10 +67,10 @@ LlamaModel random_model(const LlamaConfig& c, std::uint64_t seed) {
   };
   model.embed_tokens = normal({c.vocab_size, c.hidden_size});
   model.lm_head = c.tie_word_embeddings ? model.embed_tokens : normal(model.embed_tokens.shape());
-  model.norm = ones(c.hidden_size);
+  model.norm = neutral_norm(c);
   for (DecoderLayer& layer : model.layers) {
-    layer.input_layernorm = ones(c.hidden_size);
-    layer.post_attention_layernorm = ones(c.hidden_size);
+    layer.input_layernorm = neutral_norm(c);
+    layer.post_attention_layernorm = neutral_norm(c);
     each_group(layer, [&](LinearGroup& g) { g.weight = normal({g.N(), g.K}); });
   }
   return model;

@@ -23,7 +23,8 @@ struct DecoderLayer {
   Tensor grad_post_attention_layernorm;  ///< (C)
 };
 
-/// A LlamaForCausalLM. Dense weights are in the dtype of the arithmetic.
+/// A LlamaForCausalLM, or one of the other families (llama/config.h). Dense weights are in the
+/// dtype of the arithmetic.
 struct LlamaModel {
   LlamaConfig config;                ///< sizes of everything below
   Tensor embed_tokens;               ///< (V,C)
@@ -64,7 +65,8 @@ struct Parameter {
 /// The empty model of a configuration: names and sizes of every projection, no memory yet.
 LlamaModel model_skeleton(const LlamaConfig& config);
 
-/// Weights from N(0, 0.02²), norms 1 (transformers: initializer_range), in float32.
+/// Weights from N(0, 0.02²), norms that multiply by 1 (transformers: initializer_range), in
+/// float32.
 LlamaModel random_model(const LlamaConfig& config, std::uint64_t seed);
 
 /// Gives every base weight a gradient of zeros, and returns all of them under their Hugging Face

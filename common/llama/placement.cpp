@@ -9,7 +9,7 @@ namespace {
 // Adapters are trained: their memory is the model's own, on the same device too.
 void place_adapter(const Placement& to, Adapter& a) {
   const DType dtype = adapter_dtype(to.arithmetic);
-  for (Tensor* t : {&a.A, &a.B, &a.grad_A, &a.grad_B}) {
+  for (Tensor* t : {&a.A, &a.B, &a.magnitude, &a.grad_A, &a.grad_B, &a.grad_magnitude}) {
     if (*t) *t = placed({to.device, dtype}, *t);
   }
 }

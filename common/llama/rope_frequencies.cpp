@@ -1,4 +1,5 @@
-// Inverse frequencies of the rotary embedding, with the scaling of Llama 3.1 and 3.2.
+// Inverse frequencies of the rotary embedding, with the scaling of DeepSeek-Coder and that of
+// Llama 3.1 and 3.2.
 #include <cmath>
 #include <numbers>
 
@@ -17,8 +18,8 @@ std::vector<float> inverse_frequencies(const LlamaConfig& config) {
     // In float32 throughout, as torch does it: exponent, power and reciprocal each rounded.
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(config.head_dim);
     const float f = 1.0f / std::pow(static_cast<float>(config.rope_theta), exponent);
-    if (r.rope_type == "default") {
-      frequencies.push_back(f);
+    if (r.rope_type != "llama3") {
+      frequencies.push_back(f / factor);  // 1 where nothing is scaled
       continue;
     }
     // [scaling]

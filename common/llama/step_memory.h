@@ -36,8 +36,8 @@ struct StepMemory {
 };
 
 /// The columns by which rows of an input, or of a gradient, are longer for the folded adapters: Σ R
-/// of the group rounded up to 64. None without adapters, on the CPU, and where inputs are dropped
-/// out, for then adapters are computed one by one.
+/// of the group rounded up to 64. None without adapters, on the CPU, with DoRA, and where inputs
+/// are dropped out, for then adapters are computed one by one.
 std::int64_t folded_columns(const TrainingShape& shape, const GroupShape& group);
 
 /// One forward and backward pass (llama/decoder.h: loss_backward).

@@ -4,6 +4,7 @@
 
 #include "llama/adapters.h"
 #include "lora/target_modules.h"
+#include "ops/adamw_8bit.h"
 
 namespace qlora {
 
@@ -27,7 +28,7 @@ std::int64_t GroupShape::N() const {
 
 std::int64_t GroupShape::adapter_parameters() const {
   std::int64_t sum = 0;
-  for (const AdapterSize& a : adapters) sum += a.R * (K + a.N);
+  for (const AdapterSize& a : adapters) sum += a.R * (K + a.N) + (a.dora ? a.N : 0);
   return sum;
 }
 
@@ -38,7 +39,9 @@ std::vector<LayerShape> layer_shapes(const LlamaConfig& config, const LoraConfig
     GroupShape shape{group.K, {}, {}};
     for (const Projection& p : group.parts) {
       shape.parts.push_back(p.N);
-      if (is_target_module(lora, p.name)) shape.adapters.push_back({p.N, r_of(lora, p.name)});
+      if (is_target_module(lora, p.name)) {
+        shape.adapters.push_back({p.N, r_of(lora, p.name), lora.use_dora});
+      }
     }
     return shape;
   };
@@ -55,6 +58,19 @@ std::int64_t adapter_parameters(const std::vector<LayerShape>& layers) {
   std::int64_t sum = 0;
   for (const LayerShape& layer : layers) {
     for (const GroupShape* group : layer.groups()) sum += group->adapter_parameters();
+  }
+  return sum;
+}
+
+std::int64_t moment_bytes(const TrainingShape& shape, const std::vector<LayerShape>& layers) {
+  if (!shape.moments_in_8bit) return 8 * adapter_parameters(layers);
+  std::int64_t sum = 2 * 256 * 4;  // both maps
+  for (const LayerShape& layer : layers) {
+    for (const GroupShape* group : layer.groups()) {
+      for (const AdapterSize& a : group->adapters) {
+        sum += bytes_of_8bit_moments(a.R * group->K) + bytes_of_8bit_moments(a.N * a.R);
+      }
+    }
   }
   return sum;
 }

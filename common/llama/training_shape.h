@@ -33,7 +33,7 @@ struct TrainingShape {
   ActivationPolicy activations = ActivationPolicy::keep;  ///< what a layer keeps
   Device device = Device::cuda;                           ///< where all of it is
   std::int64_t attention_scratch = 0;  ///< bytes, of a library's backward pass of attention
-  std::int64_t optimizer_bytes = 8;    ///< a trained parameter: both moments in float32
+  bool moments_in_8bit = false;        ///< of the optimizer (ops/adamw_8bit.h), else in float32
 
   /// B·T, the tokens of a batch.
   std::int64_t rows() const { return B * T; }
@@ -41,10 +41,11 @@ struct TrainingShape {
   std::int64_t supervised_rows() const { return supervised.value_or(rows()); }
 };
 
-/// One adapter of a group, by its sizes: A (R,K), B (N,R).
+/// One adapter of a group, by its sizes: A (R,K), B (N,R), and of DoRA N magnitudes.
 struct AdapterSize {
   std::int64_t N = 0;  ///< out_features
   std::int64_t R = 0;  ///< rank
+  bool dora = false;   ///< whether there are magnitudes
 };
 
 /// Linear layers that share an input (ops/linear.h: LinearGroup), by their sizes.
@@ -57,7 +58,7 @@ struct GroupShape {
   std::int64_t N() const;
   /// N·K: weights of all parts.
   std::int64_t weights() const { return N() * K; }
-  /// R·(K+N) over the adapters.
+  /// R·(K+N), and N magnitudes of DoRA, over the adapters.
   std::int64_t adapter_parameters() const;
 };
 
@@ -78,5 +79,8 @@ std::vector<LayerShape> layer_shapes(const LlamaConfig& config, const LoraConfig
 
 /// Σ over layers and groups.
 std::int64_t adapter_parameters(const std::vector<LayerShape>& layers);
+
+/// Bytes of the optimizer's moments of all adapters.
+std::int64_t moment_bytes(const TrainingShape& shape, const std::vector<LayerShape>& layers);
 
 }  // namespace qlora

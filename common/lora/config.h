@@ -20,7 +20,7 @@ struct LoraConfig {
   double lora_alpha = 8.0;                        ///< scaling is lora_alpha / r
   double lora_dropout = 0.0;                      ///< probability, on the input of A
   bool use_rslora = false;                        ///< scaling is lora_alpha / sqrt(r)
-  bool use_dora = false;                          ///< known, not supported
+  bool use_dora = false;                          ///< trained lengths of the rows, see lora/dora.h
   std::optional<NamesOrPattern> target_modules;   ///< none: q_proj and v_proj; or "all-linear"
   std::optional<NamesOrPattern> exclude_modules;  ///< taken out of target_modules
   std::optional<std::vector<std::int64_t>> layers_to_transform;  ///< indices; none: every layer

@@ -13,8 +13,14 @@ namespace {
 constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
 
-// out = mask ⊙ x / (1-p); the mask is a function of the element's index, so the backward pass finds
-// the same one.
+}  // namespace
+
+double lora_scaling(double lora_alpha, std::int64_t R, bool use_rslora) {
+  require(R >= 1, "lora_scaling", "a rank of at least 1");
+  const auto r = static_cast<double>(R);
+  return lora_alpha / (use_rslora ? std::sqrt(r) : r);
+}
+
 template <typename T>
 void drop(const Dropout& dropout, std::int64_t n, const T* x, T* out) {
   const T scale = T{1} / (T{1} - static_cast<T>(dropout.p));
@@ -28,14 +34,6 @@ void drop(const Dropout& dropout, std::int64_t n, const T* x, T* out) {
       }
     }
   });
-}
-
-}  // namespace
-
-double lora_scaling(double lora_alpha, std::int64_t R, bool use_rslora) {
-  require(R >= 1, "lora_scaling", "a rank of at least 1");
-  const auto r = static_cast<double>(R);
-  return lora_alpha / (use_rslora ? std::sqrt(r) : r);
 }
 
 template <typename T>
@@ -88,6 +86,8 @@ void lora_initialize(std::int64_t K, std::int64_t N, std::int64_t R, const Rando
   std::fill(B, B + N * R, 0.0f);
 }
 
+template void drop<float>(const Dropout&, std::int64_t, const float*, float*);
+template void drop<double>(const Dropout&, std::int64_t, const double*, double*);
 template void lora_forward<float>(const LoraWeights<float>&, std::int64_t, const float*,
                                   const Dropout&, float*, float*, float*, std::int64_t);
 template void lora_forward<double>(const LoraWeights<double>&, std::int64_t, const double*,

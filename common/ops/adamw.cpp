@@ -5,7 +5,24 @@
 
 #include "core/parallel.h"
 
-namespace qlora::cpu {
+namespace qlora {
+
+// [factors]
+template <typename T>
+AdamWFactors<T>::AdamWFactors(const AdamWStep& step)
+    : decay(static_cast<T>(1.0 - step.lr * step.weight_decay)),
+      step_size(static_cast<T>(step.lr / (1.0 - std::pow(step.beta1, step.t)))),
+      root_correction(static_cast<T>(std::sqrt(1.0 - std::pow(step.beta2, step.t)))),
+      beta2(static_cast<T>(step.beta2)),
+      eps(static_cast<T>(step.eps)),
+      one_minus_beta1(static_cast<T>(1.0 - step.beta1)),
+      one_minus_beta2(static_cast<T>(1.0 - step.beta2)) {}
+// [/factors]
+
+template struct AdamWFactors<float>;
+template struct AdamWFactors<double>;
+
+namespace cpu {
 
 template <typename T>
 void adamw(const AdamWStep& step, std::int64_t n, const T* g, T* p, T* m, T* v) {
@@ -18,10 +35,12 @@ void adamw(const AdamWStep& step, std::int64_t n, const T* g, T* p, T* m, T* v) 
   if (factor == 0) return;
   parallel_for(n, 4096, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
+      // [element]
       const T gi = g[i] * factor;
       m[i] += (gi - m[i]) * f.one_minus_beta1;
       v[i] = v[i] * f.beta2 + gi * gi * f.one_minus_beta2;
       p[i] = p[i] * f.decay - f.step_size * m[i] / (std::sqrt(v[i]) / f.root_correction + f.eps);
+      // [/element]
     }
   });
 }
@@ -52,4 +71,5 @@ template void adamw<double>(const AdamWStep&, std::int64_t, const double*, doubl
 template double squared_norm<float>(std::int64_t, const float*);
 template double squared_norm<double>(std::int64_t, const double*);
 
-}  // namespace qlora::cpu
+}  // namespace cpu
+}  // namespace qlora

@@ -1,7 +1,6 @@
 // AdamW and the gradient norm: what both back ends share, and the CPU's.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 #include "core/random.h"
@@ -63,16 +62,7 @@ struct AdamWFactors {
   T one_minus_beta2;  ///< and its square in v
 
   /// Those of a step.
-  explicit AdamWFactors(const AdamWStep& step)
-      : decay(static_cast<T>(1.0 - step.lr * step.weight_decay)),
-        step_size(
-            static_cast<T>(step.lr / (1.0 - std::pow(step.beta1, static_cast<double>(step.t))))),
-        root_correction(
-            static_cast<T>(std::sqrt(1.0 - std::pow(step.beta2, static_cast<double>(step.t))))),
-        beta2(static_cast<T>(step.beta2)),
-        eps(static_cast<T>(step.eps)),
-        one_minus_beta1(static_cast<T>(1.0 - step.beta1)),
-        one_minus_beta2(static_cast<T>(1.0 - step.beta2)) {}
+  explicit AdamWFactors(const AdamWStep& step);
 };
 
 namespace cpu {

@@ -1,4 +1,4 @@
-// Picking the back end and the arithmetic of an op from a tensor.
+// Picking the back end and the arithmetic of an op from a tensor, and what its checks share.
 #pragma once
 
 #include <string>
@@ -7,6 +7,7 @@
 
 #if QLORA_HAS_CUDA
 #include "ops/cuda/attention_cudnn.h"
+#include "ops/cuda/dora.h"
 #include "ops/cuda/elementwise.h"
 #include "ops/cuda/head.h"
 #include "ops/cuda/linear.h"
@@ -35,6 +36,19 @@ void on_device(const Tensor& tensor, const char* op, F&& f) {
     default:
       require(false, op, "float32 or float64 activations on the CPU");
   }
+}
+
+/// The elements of a tensor that may be empty: nullptr if it is.
+template <typename T>
+T* optional_data(const Tensor& t) {
+  return t ? t.data<T>() : nullptr;
+}
+
+/// @throws std::invalid_argument naming the op unless t has `rows` rows of C columns, or on a GPU
+/// of more: there may be room behind them
+inline void check_room(const Tensor& t, std::int64_t rows, std::int64_t C, const char* op) {
+  const bool fits = t.device() == Device::cpu ? t.dim(1) == C : t.dim(1) >= C;
+  require(t.rank() == 2 && t.dim(0) == rows && fits, op, "rows of as many columns as it computes");
 }
 
 }  // namespace qlora::ops

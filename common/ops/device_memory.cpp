@@ -32,6 +32,12 @@ bool has_gpu() {
 #endif
 }
 
+void choose_gpu([[maybe_unused]] int index) {
+#if QLORA_HAS_CUDA
+  cuda::choose_device(index);
+#endif
+}
+
 std::string gpu_name() {
 #if QLORA_HAS_CUDA
   return cuda::device().name;

@@ -10,6 +10,10 @@ namespace qlora::ops {
 /// Whether tensors may be put on a GPU: this build has the CUDA back end, and there is a device.
 bool has_gpu();
 
+/// Of several GPUs this process uses the one of that index; to be called before anything else of a
+/// GPU. Changes nothing where there is none. @throws MachineLacks if there are others, but not it
+void choose_gpu(int index);
+
 /// "NVIDIA H100 80GB HBM3". @throws MachineLacks where there is none
 std::string gpu_name();
 

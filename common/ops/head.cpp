@@ -60,19 +60,6 @@ void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits) {
   });
 }
 
-Supervised supervised(const Tensor& targets, std::int64_t V) {
-  std::vector<std::int32_t> rows, wanted;
-  for (std::int64_t i = 0; i < targets.numel(); ++i) {
-    const std::int32_t target = targets.data<std::int32_t>()[i];
-    if (target == -100) continue;
-    require(target >= 0 && target < V, "supervised", "targets of -100 or below V");
-    rows.push_back(static_cast<std::int32_t>(i));
-    wanted.push_back(target);
-  }
-  const auto n = static_cast<std::int64_t>(rows.size());
-  return {Tensor::from<std::int32_t>(rows, {n}), Tensor::from<std::int32_t>(wanted, {n})};
-}
-
 void head_cross_entropy(const Tensor& x, const Tensor& head, const Supervised& s,
                         double gradient_scale, Arena& arena, const HeadOutputs& out) {
   constexpr const char* op = "head_cross_entropy";

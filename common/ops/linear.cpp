@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "core/matmul.h"
-#include "core/parallel.h"
+#include "ops/dora.h"
 #include "quantization/llm_int8.h"
 
 namespace qlora {
@@ -20,6 +20,11 @@ void dequantize_codes(const Projection& p, float* out) {
   }
 }
 
+bool has_dora(const Projection& p) {
+  return std::ranges::any_of(p.adapters,
+                             [](const Adapter& a) { return static_cast<bool>(a.magnitude); });
+}
+
 Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
   if (!run.training) return {};
   return {adapter.dropout, {run.seed, stream_of(run.step, adapter.stream)}};
@@ -30,7 +35,7 @@ std::int64_t LinearGroup::room() const {
   std::int64_t ranks = 0;
   for (const Projection& p : parts) {
     for (const Adapter& a : p.adapters) {
-      if (a.A.device() == Device::cpu || a.dropout > 0) return 0;
+      if (a.A.device() == Device::cpu || a.dropout > 0 || a.magnitude) return 0;
       ranks += a.A.dim(0);
     }
   }
@@ -94,33 +99,40 @@ void int8_product(const LinearGroup& group, const Tensor& x, Arena& arena, float
   }
 }
 
-// y (T, ΣN) = x · Wᵀ, or added to the residual.
+// y += x
 template <typename T>
-void base_product(const LinearGroup& group, const Tensor& x, const Tensor& residual, Arena& arena,
-                  const Tensor& y) {
+void add(const Tensor& x, const Tensor& y) {
+  for (std::int64_t i = 0; i < y.numel(); ++i) y.data<T>()[i] += x.data<T>()[i];
+}
+
+// Whether the base's product is LLM.int8()'s, of codes.
+template <typename T>
+bool multiplies_codes(const LinearGroup& group) {
+  return std::is_same_v<T, float> && group.parts.front().int8.has_value();
+}
+
+// y (T, ΣN) = x · Wᵀ, or added to the residual; W may be nullptr where codes are multiplied.
+template <typename T>
+void base_product(const LinearGroup& group, const Tensor& x, const Tensor& residual, const T* W,
+                  Arena& arena, const Tensor& y) {
   const std::int64_t tokens = x.dim(0), K = group.K, N = group.N();
   if constexpr (std::is_same_v<T, float>) {
-    if (group.parts.front().int8) {
+    if (multiplies_codes<T>(group)) {
       int8_product(group, x, arena, y.data<T>());
-      if (!residual) return;
-      for (std::int64_t i = 0; i < y.numel(); ++i) y.data<T>()[i] += residual.data<T>()[i];
+      if (residual) add<T>(residual, y);
       return;
     }
   }
   if (residual) std::memcpy(y.raw(), residual.raw(), y.nbytes());
-  matmul<T>(kNo, kYes, tokens, N, K, T{1}, x.data<T>(), K, base_weight<T>(group, arena), K,
-            residual ? T{1} : T{0}, y.data<T>(), N);
+  matmul<T>(kNo, kYes, tokens, N, K, T{1}, x.data<T>(), K, W, K, residual ? T{1} : T{0},
+            y.data<T>(), N);
 }
 
+// The columns of a part, whose weight begins at W.
 template <typename T>
-LoraWeights<T> weights_of(const LinearGroup& group, const Projection& part,
-                          const Adapter& adapter) {
-  return {group.K,
-          part.N,
-          adapter.A.dim(0),
-          adapter.A.data<T>(),
-          adapter.B.data<T>(),
-          static_cast<T>(adapter.scaling)};
+PartOfGroup<T> part_of(const LinearGroup& group, const Projection& part, const Tensor& x,
+                       const T* W) {
+  return {x.dim(0), group.K, part.N, group.N(), x.data<T>(), W};
 }
 
 // Scratch (T,K) for the dropped-out input, only where there is dropout.
@@ -138,7 +150,9 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
   const std::int64_t tokens = x.dim(0), K = group.K, N = group.N();
   const ArenaScope scope(arena);
   const Tensor out = y ? y : arena.take_zeros(dtype_of<T>(), {tokens, N});  // only u is asked for
-  if (y) base_product<T>(group, x, residual, arena, out);
+  const bool dora = y && std::ranges::any_of(group.parts, has_dora);
+  const T* W = dora || (y && !multiplies_codes<T>(group)) ? base_weight<T>(group, arena) : nullptr;
+  if (y) base_product<T>(group, x, dora ? Tensor() : residual, W, arena, out);
   std::size_t index = 0;
   T* columns = out.data<T>();
   for (const Projection& part : group.parts) {
@@ -147,10 +161,36 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
       const Dropout dropout = dropout_of(run, a);
       const Tensor u =
           saved != nullptr ? saved->u[index++] : arena.take(dtype_of<T>(), {tokens, a.A.dim(0)});
-      lora_forward<T>(weights_of<T>(group, part, a), tokens, x.data<T>(), dropout,
-                      dropout_scratch<T>(dropout, tokens, K, arena), u.data<T>(), columns, N);
+      if (dora && a.magnitude) {
+        dora_part_forward<T>(part_of<T>(group, part, x, W), a, dropout, arena, u.data<T>(),
+                             columns);
+      } else {
+        lora_forward<T>(lora_weights<T>(a, K, part.N), tokens, x.data<T>(), dropout,
+                        dropout_scratch<T>(dropout, tokens, K, arena), u.data<T>(), columns, N);
+      }
     }
     columns += part.N;
+    if (dora) W += part.N * K;
+  }
+  if (dora && residual) add<T>(residual, y);
+}
+
+// dx (T,K) = Σ dy · W over the parts whose base has the gradient dy itself.
+template <typename T>
+void base_backward(const LinearGroup& group, const T* W, const Tensor& dy, const Tensor& dx) {
+  const std::int64_t tokens = dy.dim(0), K = group.K, N = group.N();
+  if (std::ranges::none_of(group.parts, has_dora)) {
+    matmul<T>(kNo, kNo, tokens, K, N, T{1}, dy.data<T>(), N, W, K, T{0}, dx.data<T>(), K);
+    return;
+  }
+  dx.zero();
+  const T* columns = dy.data<T>();
+  for (const Projection& part : group.parts) {
+    if (!has_dora(part)) {
+      matmul<T>(kNo, kNo, tokens, K, part.N, T{1}, columns, N, W, K, T{1}, dx.data<T>(), K);
+    }
+    columns += part.N;
+    W += part.N * K;
   }
 }
 
@@ -159,27 +199,33 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
                      const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
   const std::int64_t tokens = x.dim(0), K = group.K, N = group.N();
   const ArenaScope scope(arena);
-  if (dx) {
-    matmul<T>(kNo, kNo, tokens, K, N, T{1}, dy.data<T>(), N, base_weight<T>(group, arena), K, T{0},
-              dx.data<T>(), K);
-  }
+  const bool dora = std::ranges::any_of(group.parts, has_dora);
+  const T* W = dx || dora ? base_weight<T>(group, arena) : nullptr;
+  if (dx) base_backward<T>(group, W, dy, dx);
   if (group.grad_weight) {
     matmul<T>(kYes, kNo, N, K, tokens, T{1}, dy.data<T>(), N, x.data<T>(), K, T{1},
               group.grad_weight.data<T>(), K);
   }
   std::size_t index = 0;
   const T* columns = dy.data<T>();
+  T* const through = dx ? dx.data<T>() : nullptr;
   for (const Projection& part : group.parts) {
     for (const Adapter& a : part.adapters) {
       const ArenaScope adapter_scope(arena);
       const Dropout dropout = dropout_of(run, a);
       const Tensor& u = saved.u[index++];
-      lora_backward<T>(weights_of<T>(group, part, a), tokens, x.data<T>(), u.data<T>(), dropout,
-                       columns, N, dropout_scratch<T>(dropout, tokens, K, arena),
-                       arena.values<T>(u.shape()), a.grad_A.data<T>(), a.grad_B.data<T>(),
-                       dx ? dx.data<T>() : nullptr);
+      if (a.magnitude) {
+        dora_part_backward<T>(part_of<T>(group, part, x, W), a, dropout, arena, u.data<T>(),
+                              columns, through);
+      } else {
+        lora_backward<T>(lora_weights<T>(a, K, part.N), tokens, x.data<T>(), u.data<T>(), dropout,
+                         columns, N, dropout_scratch<T>(dropout, tokens, K, arena),
+                         arena.values<T>(u.shape()), a.grad_A.data<T>(), a.grad_B.data<T>(),
+                         through);
+      }
     }
     columns += part.N;
+    if (dora) W += part.N * K;
   }
 }
 

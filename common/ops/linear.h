@@ -13,12 +13,15 @@
 
 namespace qlora {
 
-/// One LoRA adapter of one projection. Gradients are empty where it is not trained.
+/// One LoRA adapter of one projection; with magnitudes it is one of DoRA (lora/dora.h). Gradients
+/// are empty where it is not trained.
 struct Adapter {
   Tensor A;                  ///< (R,K)
   Tensor B;                  ///< (N,R)
+  Tensor magnitude;          ///< (N), lengths of the rows; empty: LoRA alone
   Tensor grad_A;             ///< (R,K), added to by the backward pass
   Tensor grad_B;             ///< (N,R)
+  Tensor grad_magnitude;     ///< (N)
   double scaling = 1.0;      ///< s, see scaling_of (lora/config.h)
   float dropout = 0.0f;      ///< probability, in training only
   std::uint64_t stream = 0;  ///< tells this adapter's dropout masks from all others'
@@ -30,15 +33,19 @@ struct Projection {
   std::int64_t N = 0;                        ///< out_features
   std::optional<QuantizedTensor> quantized;  ///< (N,K) in 4 bits, or
   std::optional<Int8Tensor> int8;            ///< (N,K) in int8; neither: rows of the group's weight
-  std::vector<Adapter> adapters;             ///< added up, in this order
+  std::vector<Adapter> adapters;             ///< applied in this order
 };
+
+/// Whether an adapter of the projection is one of DoRA.
+bool has_dora(const Projection& p);
 
 /// The values of a projection's codes in float32, N·K of them at `out`.
 /// @throws std::invalid_argument if it has none
 void dequantize_codes(const Projection& p, float* out);
 
 /// Projections of one input x (T,K), side by side: q, k and v; gate and up; or one alone.
-/// y (T, ΣN) = x · [W_0; W_1; …]ᵀ, and each adapter adds s · drop(x) · Aᵀ · Bᵀ to its columns.
+/// y (T, ΣN) = x · [W_0; W_1; …]ᵀ, and each adapter adds s · drop(x) · Aᵀ · Bᵀ to its columns; one of
+/// DoRA sets the lengths of its rows, too.
 struct LinearGroup {
   std::int64_t K = 0;             ///< in_features
   std::vector<Projection> parts;  ///< in the order of their columns in y
@@ -54,7 +61,7 @@ struct LinearGroup {
 
   /// Columns that rows of x and of dy have behind their own K and ΣN, for the adapters' part of a
   /// GPU's product: all ranks together, rounded up to 64. 0 on the CPU, without adapters, and where
-  /// one has dropout, since then each has an input of its own.
+  /// one has dropout, since then each has an input of its own, or is of DoRA, which scales the base.
   std::int64_t room() const;
 };
 

@@ -2,10 +2,14 @@
 
 #include <array>
 #include <cmath>
+#include <vector>
 
+#include "lora/dora.h"
 #include "ops/cross_entropy.h"
 #include "ops/device.h"
+#include "ops/dora.h"
 #include "ops/embedding.h"
+#include "ops/geglu.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
@@ -13,93 +17,71 @@
 namespace qlora::ops {
 namespace {
 
-template <typename T>
-T* optional_data(const Tensor& t) {
-  return t ? t.data<T>() : nullptr;
-}
-
-// q, k and v as columns of one stacked tensor.
-template <typename T, typename Element>
-struct Stacked {
-  cpu::Heads<Element> q, k, v;
-  Stacked(const AttentionShape& s, const Tensor& qkv) {
-    const std::int64_t row = (s.H + 2 * s.K) * s.D;
-    T* data = qkv.data<T>();
-    q = {data, row, s.T * row};
-    k = {data + s.H * s.D, row, s.T * row};
-    v = {data + (s.H + s.K) * s.D, row, s.T * row};
-  }
-};
-
-void check(const AttentionShape& s, const Tensor& qkv, const char* op) {
-  require(s.K > 0 && s.H % s.K == 0, op, "query heads that are a multiple of the key-value heads");
-  require(qkv.shape() == Shape{s.B * s.T, (s.H + 2 * s.K) * s.D}, op, "qkv of (B·T, (H+2K)·D)");
-}
-
-// Rows of C columns, and on a GPU room behind them.
-void check_room(const Tensor& t, std::int64_t rows, std::int64_t C, const char* op) {
-  const bool fits = t.device() == Device::cpu ? t.dim(1) == C : t.dim(1) >= C;
-  require(t.rank() == 2 && t.dim(0) == rows && fits, op, "rows of as many columns as it computes");
-}
-
-void check_attention(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
-                     const Tensor& out, const Tensor& lse, const char* op) {
-  require(s.S == s.T, op, "as many keys as queries");
-  require(!segments || segments.shape() == Shape{s.B, s.T}, op, "segments of (B,T)");
-  check_room(out, s.B * s.T, s.H * s.D, op);
-  require(out.dtype() == qkv.dtype(), op, "out in the dtype of qkv");
-  require(lse.numel() == s.B * s.H * s.T, op, "lse of (B,H,T)");
-}
-
 void check_rows(const Tensor& a, const Tensor& b, const char* op) {
   require(a.shape() == b.shape() && a.dtype() == b.dtype(), op, "tensors of one shape and dtype");
 }
 
 }  // namespace
 
-void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x) {
+void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x, double scale) {
   constexpr const char* op = "embedding_forward";
   const std::int64_t V = table.dim(0), C = table.dim(1);
   require(x.shape() == Shape{ids.numel(), C}, op, "x of (rows, C)");
-  QLORA_ON_GPU(x, embedding_forward(table, ids, x));
+  QLORA_ON_GPU(x, embedding_forward(table, ids, x, scale));
   for (std::int32_t id : ids.span<std::int32_t>()) require(id >= 0 && id < V, op, "ids below V");
   on_device(x, op, [&]<typename T>(T) {
     cpu::embedding_forward<T>(ids.numel(), C, table.data<T>(), ids.data<std::int32_t>(),
-                              x.data<T>());
+                              static_cast<T>(scale), x.data<T>());
   });
 }
 
-void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable) {
+void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable, double scale) {
   constexpr const char* op = "embedding_backward";
   require(dx.shape() == Shape{ids.numel(), dtable.dim(1)}, op, "dx of (rows, C)");
-  QLORA_ON_GPU(dx, embedding_backward(dx, ids, dtable));
+  QLORA_ON_GPU(dx, embedding_backward(dx, ids, dtable, scale));
   on_device(dx, op, [&]<typename T>(T) {
     cpu::embedding_backward<T>(ids.numel(), dtable.dim(1), dx.data<T>(), ids.data<std::int32_t>(),
-                               dtable.data<T>());
+                               static_cast<T>(scale), dtable.data<T>());
   });
 }
 
+namespace {
+
+// offset + weight (C): what a norm multiplies by. The weight itself where the offset is 0, else in
+// `sums`.
+template <typename T>
+const T* factors(const Tensor& weight, double offset, std::vector<T>& sums) {
+  if (offset == 0.0) return weight.data<T>();
+  for (const T w : weight.span<T>()) sums.push_back(static_cast<T>(offset) + w);
+  return sums.data();
+}
+
+}  // namespace
+
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
-                      const Tensor& rstd) {
+                      const Tensor& rstd, double offset) {
   constexpr const char* op = "rms_norm_forward";
   check_room(y, x.dim(0), x.dim(1), op);
   require(weight.numel() == x.dim(1) && rstd.numel() == x.dim(0), op, "weight (C) and rstd (rows)");
-  QLORA_ON_GPU(x, rms_norm_forward(x, weight, eps, y, rstd));
+  QLORA_ON_GPU(x, rms_norm_forward(x, weight, eps, y, rstd, offset));
   on_device(x, op, [&]<typename T>(T) {
-    cpu::rms_norm_forward<T>(x.dim(0), x.dim(1), x.data<T>(), weight.data<T>(), static_cast<T>(eps),
-                             y.data<T>(), rstd.data<T>());
+    std::vector<T> sums;
+    cpu::rms_norm_forward<T>(x.dim(0), x.dim(1), x.data<T>(), factors(weight, offset, sums),
+                             static_cast<T>(eps), y.data<T>(), rstd.data<T>());
   });
 }
 
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                       const Tensor& dx, const Tensor& dweight) {
+                       const Tensor& dx, const Tensor& dweight, double offset) {
   constexpr const char* op = "rms_norm_backward";
   check_rows(dy, x, op);
   check_room(dx, x.dim(0), x.dim(1), op);
-  QLORA_ON_GPU(x, rms_norm_backward(dy, x, weight, rstd, dx, dweight));
+  QLORA_ON_GPU(x, rms_norm_backward(dy, x, weight, rstd, dx, dweight, offset));
   on_device(x, op, [&]<typename T>(T) {
-    cpu::rms_norm_backward<T>(x.dim(0), x.dim(1), dy.data<T>(), x.data<T>(), weight.data<T>(),
-                              rstd.data<T>(), dx.data<T>(), optional_data<T>(dweight));
+    std::vector<T> sums;
+    cpu::rms_norm_backward<T>(x.dim(0), x.dim(1), dy.data<T>(), x.data<T>(),
+                              factors(weight, offset, sums), rstd.data<T>(), dx.data<T>(),
+                              optional_data<T>(dweight));
   });
 }
 
@@ -132,94 +114,28 @@ void rope_backward(const Tensor& dx, std::int64_t heads, std::int64_t D, const T
   rotate("rope_backward", dx, heads, D, positions, cos, sin, -1);
 }
 
-void attention_forward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
-                       const Tensor& out, const Tensor& lse,
-                       [[maybe_unused]] AttentionKernel kernel) {
-  constexpr const char* op = "attention_forward";
-  check(s, qkv, op);
-  check_attention(s, qkv, segments, out, lse, op);
-  QLORA_ON_GPU(qkv, attention_forward(s, qkv, segments, out, lse, kernel));
-  on_device(qkv, op, [&]<typename T>(T) {
-    const Stacked<T, const T> in(s, qkv);
-    cpu::attention_forward<T>(s, in.q, in.k, in.v, optional_data<std::int32_t>(segments),
-                              out.data<T>(), lse.data<T>());
-  });
-}
-
-void attention_backward(const AttentionShape& s, const Tensor& qkv, const Tensor& segments,
-                        const Tensor& out, const Tensor& lse, const Tensor& dout,
-                        [[maybe_unused]] Arena& arena, const Tensor& dqkv,
-                        [[maybe_unused]] AttentionKernel kernel) {
-  constexpr const char* op = "attention_backward";
-  check(s, qkv, op);
-  check_attention(s, qkv, segments, out, lse, op);
-  check_room(dqkv, qkv.dim(0), qkv.dim(1), op);
-  require(dout.shape() == Shape{s.B * s.T, s.H * s.D}, op, "dout of (B·T, H·D)");
-  QLORA_ON_GPU(qkv, attention_backward(s, qkv, segments, out, lse, dout, arena, dqkv, kernel));
-  on_device(qkv, op, [&]<typename T>(T) {
-    const Stacked<T, const T> in(s, qkv);
-    const Stacked<T, T> gradient(s, dqkv);
-    cpu::attention_backward<T>(s, in.q, in.k, in.v, optional_data<std::int32_t>(segments),
-                               out.data<T>(), lse.data<T>(), dout.data<T>(), gradient.q, gradient.k,
-                               gradient.v);
-  });
-}
-
-std::int64_t attention_scratch([[maybe_unused]] Device device,
-                               [[maybe_unused]] const AttentionShape& shape,
-                               [[maybe_unused]] DType arithmetic,
-                               [[maybe_unused]] std::int64_t room_of_out,
-                               [[maybe_unused]] std::int64_t room_of_dqkv) {
-#if QLORA_HAS_CUDA
-  if (device == Device::cuda) {
-    return cuda::cudnn_scratch(shape, arithmetic, shape.H * shape.D + room_of_out,
-                               (shape.H + 2 * shape.K) * shape.D + room_of_dqkv);
-  }
-#endif
-  return 0;
-}
-
-void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& keys,
-                      const Tensor& values, const Tensor& positions, Arena& arena,
-                      const Tensor& out, [[maybe_unused]] AttentionKernel kernel) {
-  constexpr const char* op = "attention_cached";
-  check(s, qkv, op);
-  require(keys.dim(0) == s.B && keys.dim(1) >= s.S && keys.dim(2) == s.K * s.D, op,
-          "a cache of (B, capacity, K·D)");
-  require(keys.shape() == values.shape() && keys.dtype() == qkv.dtype() && s.S >= s.T, op,
-          "keys and values alike, in the dtype of qkv, the new ones among them");
-  require(!positions || positions.numel() == s.B * s.T, op, "positions of (B·T)");
-  QLORA_ON_GPU(qkv, attention_cached(s, qkv, keys, values, positions, arena, out, kernel));
-  AttentionShape in_use = s;
-  if (positions) in_use.S = positions.data<std::int32_t>()[s.T - 1] + 1;
-  require(in_use.S >= s.T && in_use.S <= s.S, op, "positions behind each other, in the cache");
-  on_device(qkv, op, [&]<typename T>(T) {
-    const ArenaScope scope(arena);
-    const std::int64_t row = s.K * s.D, batch = keys.dim(1) * row;
-    T* lse = arena.values<T>({s.B, s.H, s.T});
-    cpu::attention_forward<T>(in_use, Stacked<T, const T>(s, qkv).q, {keys.data<T>(), row, batch},
-                              {values.data<T>(), row, batch}, nullptr, out.data<T>(), lse);
-  });
-}
-
-void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
+void swiglu_forward(const Tensor& gate_up, const Tensor& y, GateActivation activation) {
   constexpr const char* op = "swiglu_forward";
   require(gate_up.dim(1) % 2 == 0, op, "gate_up of (rows, 2F)");
   check_room(y, gate_up.dim(0), gate_up.dim(1) / 2, op);
-  QLORA_ON_GPU(y, swiglu_forward(gate_up, y));
+  QLORA_ON_GPU(y, swiglu_forward(gate_up, y, activation));
   on_device(y, op, [&]<typename T>(T) {
-    cpu::swiglu_forward<T>(y.dim(0), y.dim(1), gate_up.data<T>(), y.data<T>());
+    const auto forward =
+        activation == GateActivation::silu ? cpu::swiglu_forward<T> : cpu::geglu_forward<T>;
+    forward(y.dim(0), y.dim(1), gate_up.data<T>(), y.data<T>());
   });
 }
 
-void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up) {
+void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up,
+                     GateActivation activation) {
   constexpr const char* op = "swiglu_backward";
   check_room(dgate_up, dy.dim(0), 2 * dy.dim(1), op);
   require(gate_up.shape() == Shape{dy.dim(0), 2 * dy.dim(1)}, op, "gate_up of (rows, 2F)");
-  QLORA_ON_GPU(dy, swiglu_backward(gate_up, dy, dgate_up));
+  QLORA_ON_GPU(dy, swiglu_backward(gate_up, dy, dgate_up, activation));
   on_device(dy, op, [&]<typename T>(T) {
-    cpu::swiglu_backward<T>(dy.dim(0), dy.dim(1), gate_up.data<T>(), dy.data<T>(),
-                            dgate_up.data<T>());
+    const auto backward =
+        activation == GateActivation::silu ? cpu::swiglu_backward<T> : cpu::geglu_backward<T>;
+    backward(dy.dim(0), dy.dim(1), gate_up.data<T>(), dy.data<T>(), dgate_up.data<T>());
   });
 }
 
@@ -244,9 +160,25 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   check_room(dy, x.dim(0), group.N(), op);
   require(dy.dim(1) >= group.N() + group.room(), op, "dy with room for the adapters");
   if (dx) require(dx.shape() == Shape{x.dim(0), group.K}, op, "dx of (T,K)");
+  for (const Projection& p : group.parts) {
+    require(!has_dora(p) || (p.adapters.size() == 1 && !group.grad_weight), op,
+            "an adapter of DoRA alone on its projection, whose base is frozen");
+  }
   QLORA_ON_GPU(x, linear_backward(group, x, saved, run, dy, arena, dx));
   on_device(x, op,
             [&]<typename T>(T) { cpu::linear_backward<T>(group, x, saved, run, dy, arena, dx); });
+}
+
+void dora_norm(const Tensor& weight, const Adapter& adapter, const Tensor& norm) {
+  constexpr const char* op = "dora_norm";
+  require(weight.rank() == 2 && adapter.A.dim(1) == weight.dim(1) &&
+              adapter.B.dim(0) == weight.dim(0) && norm.shape() == Shape{weight.dim(0)},
+          op, "a weight of the adapter's sizes and a norm a row");
+  QLORA_ON_GPU(weight, dora_norm(weight, adapter, norm));
+  on_device(weight, op, [&]<typename T>(T) {
+    qlora::dora_norm(cpu::lora_weights<T>(adapter, weight.dim(1), weight.dim(0)), weight.data<T>(),
+                     norm.data<T>());
+  });
 }
 
 void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& parameter, const Tensor& m,
@@ -269,6 +201,27 @@ void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all) {
       cpu::adamw<T>(step, one.parameter.numel(), one.gradient.data<T>(), one.parameter.data<T>(),
                     one.m.data<T>(), one.v.data<T>());
     });
+  }
+}
+
+void adamw_8bit_all(const AdamWStep& step, std::span<const AdamW8bitTensors> all) {
+  constexpr const char* op = "adamw_8bit";
+  for (const auto& [gradient, parameter, m, v] : all) {
+    const std::int64_t n = parameter.numel();
+    const std::int64_t blocks = (n + kMomentBlock - 1) / kMomentBlock;
+    require(parameter.dtype() == DType::f32 && gradient.dtype() == DType::f32 &&
+                gradient.numel() == n && gradient.device() == parameter.device(),
+            op, "a parameter and a gradient of one size in float32");
+    for (const Blockwise8Tensor* moment : {&m, &v}) {
+      require(moment->codes.numel() == n && moment->absmax.numel() == blocks &&
+                  moment->map.numel() == 256 && moment->codes.device() == parameter.device(),
+              op, "moments of the parameter's size in blocks of 256, on its device");
+    }
+  }
+  if (all.empty()) return;
+  QLORA_ON_GPU(all[0].parameter, adamw_8bit_all(step, all));
+  for (const AdamW8bitTensors& one : all) {
+    on_device(one.parameter, op, [&]<typename T>(T) { cpu::adamw_8bit(step, one); });
   }
 }
 

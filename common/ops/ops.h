@@ -15,8 +15,10 @@
 #include "core/arena.h"
 #include "core/random.h"
 #include "core/tensor.h"
-#include "ops/adamw.h"
+#include "ops/adamw_8bit.h"
 #include "ops/attention.h"
+#include "ops/cross_entropy.h"
+#include "ops/gate_activation.h"
 #include "ops/linear.h"
 
 /// Everything that a training step computes. Each op picks the back end from its tensors' device.
@@ -27,23 +29,26 @@ inline DType statistics_of(DType arithmetic) {
   return arithmetic == DType::f64 ? DType::f64 : DType::f32;
 }
 
-/// x (rows,C) = table (V,C)[ids (rows) I32].
-void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x);
+/// x (rows,C) = scale · table (V,C)[ids (rows) I32]; the scale is rounded to the dtype of x first.
+/// transformers: GemmaTextScaledWordEmbedding; 1 elsewhere.
+void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x, double scale = 1.0);
 
-/// dtable (V,C)[ids] += dx (rows,C).
-void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable);
+/// dtable (V,C)[ids] += scale · dx (rows,C), with the scale in the dtype of dx.
+void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable,
+                        double scale = 1.0);
 
-/// y = x · rstd ⊙ weight with rstd (rows) = 1 / sqrt(mean(x²) + eps); x (rows,C), weight (C),
-/// y (rows, C + room). rstd is in the dtype of statistics_of().
-/// Zhang & Sennrich 2019; transformers: LlamaRMSNorm (eps inside the root, no mean subtracted).
+/// y = x · rstd ⊙ (offset + weight) with rstd (rows) = 1 / sqrt(mean(x²) + eps); x (rows,C),
+/// weight (C), y (rows, C + room), which is rounded once, behind both products. rstd is in the
+/// dtype of statistics_of(). Zhang & Sennrich 2019; transformers: LlamaRMSNorm (eps inside the
+/// root, no mean subtracted), GemmaRMSNorm (the same with an offset of 1).
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
-                      const Tensor& rstd);
+                      const Tensor& rstd, double offset = 0.0);
 
-/// dx (rows, C + room) += rstd · (g − x̂ · mean(g ⊙ x̂)) with x̂ = x · rstd and g = weight ⊙ dy;
-/// dy, x (rows,C). Added, because the residual stream's own gradient is in dx already. dweight (C)
-/// += Σ dy ⊙ x̂ unless it is empty.
+/// dx (rows, C + room) += rstd · (g − x̂ · mean(g ⊙ x̂)) with x̂ = x · rstd and
+/// g = (offset + weight) ⊙ dy; dy, x (rows,C). Added, because the residual stream's own gradient is
+/// in dx already. dweight (C) += Σ dy ⊙ x̂ unless it is empty.
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                       const Tensor& dx, const Tensor& dweight);
+                       const Tensor& dx, const Tensor& dweight, double offset = 0.0);
 
 /// Rotates the first `heads` heads of every row of x (rows, ld) in place. Row i stands at position
 /// positions[i] (rows) I32; the pair (j, j + D/2) turns by the angle whose cosine and sine are
@@ -94,15 +99,17 @@ void attention_cached(const AttentionShape& shape, const Tensor& qkv, const Tens
                       const Tensor& values, const Tensor& positions, Arena& arena,
                       const Tensor& out, AttentionKernel kernel = AttentionKernel::fastest);
 
-/// y (rows, F + room) = silu(gate) ⊙ up of gate_up (rows, 2F), gate then up; silu(z) = z / (1 +
-/// e^−z). Shazeer 2020; transformers: LlamaMLP.
-void swiglu_forward(const Tensor& gate_up, const Tensor& y);
+/// y (rows, F + room) = act(gate) ⊙ up of gate_up (rows, 2F), gate then up; silu(z) = z / (1 +
+/// e^−z) is SwiGLU's, gelu_tanh GeGLU's. Shazeer 2020; transformers: LlamaMLP, GemmaMLP.
+void swiglu_forward(const Tensor& gate_up, const Tensor& y,
+                    GateActivation activation = GateActivation::silu);
 
 /// dgate_up (rows, 2F + room) from dy (rows, F); overwritten.
-void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up);
+void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up,
+                     GateActivation activation = GateActivation::silu);
 
 /// y (T, ΣN) = residual + x (T, K + room) · [W_0; W_1; …]ᵀ + Σ s · drop(x) · Aᵀ · Bᵀ; `residual`
-/// may be empty. `saved` (of take_saved) is for the backward pass, nullptr where there is none.
+/// may be empty. An adapter with magnitudes does what qlora::dora_forward says instead. `saved` (of take_saved) is for the backward pass, nullptr where there is none.
 /// With y empty `saved` alone is made. The room behind x's columns is written to. bitsandbytes:
 /// Linear4bit.forward; PEFT: result += lora_B(lora_A(dropout(x))) * scaling.
 void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
@@ -110,9 +117,15 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
 
 /// dx (T,K) = dy (T, ΣN + room) · W + adapters' parts, overwritten; empty: nobody needs it.
 /// Gradients of adapters, and of the base where group.grad_weight is there, are added to. A frozen
-/// base gets none. The room behind dy's columns is written to.
+/// base gets none. The room behind dy's columns is written to. An adapter of DoRA has to be alone on
+/// its projection.
 void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
                      const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx);
+
+/// norm (N) = ‖W + s · B · A‖ of each row of the weight (N,K), 1 for a row of zeros; see
+/// qlora::dora_norm. Adapter and norm in float32 on a GPU, where the weight may be in 16 bits; on
+/// the CPU all in one dtype.
+void dora_norm(const Tensor& weight, const Adapter& adapter, const Tensor& norm);
 
 /// Logits (rows,V) = x (rows,C) · head (V,C)ᵀ.
 void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits);
@@ -123,16 +136,6 @@ void argmax(const Tensor& logits, const Tensor& ids);
 
 /// counts (n) I32 += 1.
 void increment(const Tensor& counts);
-
-/// The positions that a loss looks at, and the tokens that they are to predict.
-struct Supervised {
-  Tensor rows;     ///< (n) I32, ascending
-  Tensor targets;  ///< (n) I32, below V
-};
-
-/// Those of targets (rows) I32 on the host that are not −100; on the host too.
-/// @throws std::invalid_argument on a target that is neither −100 nor in 0 … V−1
-Supervised supervised(const Tensor& targets, std::int64_t V);
 
 /// What a pass over the head writes; each may be empty.
 struct HeadOutputs {
@@ -161,6 +164,15 @@ void adamw(const AdamWStep& step, const Tensor& gradient, const Tensor& paramete
 
 /// The same for many parameters, in few launches.
 void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all);
+
+/// One step of AdamW whose moments are in blocks of 8-bit codes (Dettmers et al. 2021;
+/// bitsandbytes: kOptimizerStatic8bit2StateBlockwise). Both moments are restored, moved on as in
+/// adamw(), and quantized again with their blocks' new maxima; where that changes the sign of a
+/// mean, its code moves by one. The step is made with the moments as they are before, and the decay
+/// comes last:
+///   p ← (p − lr · (m / (1−β1^t)) / ( sqrt(v) / sqrt(1−β2^t) + eps )) · (1 − lr·wd).
+/// A gradient that is not finite sets its two moments to 0. All moments of a kind share one map.
+void adamw_8bit_all(const AdamWStep& step, std::span<const AdamW8bitTensors> all);
 
 /// norm (1) F64 = sqrt(Σ g²) over all gradients, on their device, summed in double and in an order
 /// that depends on the sizes alone. With Clip a step uses it without anybody waiting for it.

@@ -22,7 +22,7 @@ Int8Tensor quantize_int8(const Tensor& weight);
 /// codes * absmax / 127 in float32, N·K values at `out`.
 void dequantize_int8(const Int8Tensor& t, float* out);
 
-/// Any tensor in blocks with the signed dynamic map (quantization/blockwise8.h).
+/// Any tensor in blocks with a dynamic map (quantization/blockwise8.h).
 struct Blockwise8Tensor {
   std::int64_t blocksize = 4096;  ///< elements that share an absmax
   Tensor codes;                   ///< U8, the shape of the values

@@ -1,6 +1,7 @@
 #include "text/byte_alphabet.h"
 
 #include <array>
+#include <cstdint>
 
 #include "text/utf8.h"
 
@@ -22,9 +23,42 @@ constexpr std::array<int, kSymbols> bytes_by_symbol() {
 }
 
 constexpr auto kBytes = bytes_by_symbol();
+// The character of each byte.
+constexpr std::array<char32_t, 256> symbols_by_byte() {
+  std::array<char32_t, 256> codes{};
+  for (char32_t code = 0; code < kSymbols; ++code) {
+    if (kBytes[code] >= 0) codes[static_cast<std::size_t>(kBytes[code])] = code;
+  }
+  return codes;
+}
+
+constexpr auto kCodes = symbols_by_byte();
 static_assert(kBytes[0x120] == ' ' && kBytes[0x10A] == '\n' && kBytes[kSymbols - 1] == 0xAD);
 
 }  // namespace
+
+std::string symbols_of_bytes(std::string_view bytes) {
+  std::string symbols;
+  for (const char byte : bytes) {
+    const char32_t code = kCodes[static_cast<std::uint8_t>(byte)];
+    if (code < 0x80) {
+      symbols += static_cast<char>(code);
+    } else {  // below U+0144: two bytes
+      symbols += static_cast<char>(0xC0 | code >> 6);
+      symbols += static_cast<char>(0x80 | (code & 0x3F));
+    }
+  }
+  return symbols;
+}
+
+std::array<char, 256> bytes_in_order_of_symbols() {
+  std::array<char, 256> bytes{};
+  std::size_t next = 0;
+  for (const int byte : kBytes) {
+    if (byte >= 0) bytes[next++] = static_cast<char>(byte);
+  }
+  return bytes;
+}
 
 std::optional<std::string> bytes_of_symbols(std::string_view symbols) {
   std::string bytes;

@@ -1,6 +1,7 @@
 // The 256 characters in which byte-level vocabularies write bytes.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,5 +13,12 @@ namespace qlora {
 /// following, so that a space is "Ġ" (U+0120).
 /// @return nothing if the text holds another character, or is not UTF-8
 std::optional<std::string> bytes_of_symbols(std::string_view symbols);
+
+/// A token's bytes in these characters, UTF-8: the inverse.
+std::string symbols_of_bytes(std::string_view bytes);
+
+/// All bytes, ordered by the number of their character: "!" first, the byte 173 last. So trainers
+/// number the bytes of a vocabulary.
+std::array<char, 256> bytes_in_order_of_symbols();
 
 }  // namespace qlora

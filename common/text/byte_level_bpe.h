@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -54,10 +55,11 @@ class ByteLevelBpe {
   /// What encode() needs besides; made once for many pieces.
   class Workspace {
     friend class ByteLevelBpe;
+    static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
     // A token of the piece, in a doubly linked list.
     struct Symbol {
       std::int32_t id;
-      std::uint32_t previous, next;
+      std::uint32_t previous, next;  // kNone at the ends
     };
     // A merge that was possible when it was entered.
     struct Candidate {
@@ -79,8 +81,11 @@ class ByteLevelBpe {
   std::optional<std::int32_t> unk() const { return pairs_.unk; }
 
  private:
+  // The token that a piece is as a whole, if there is one.
+  std::optional<std::int32_t> whole(std::string_view piece) const;
+  // A symbol for each byte of the piece, in order; what bytes without a token become stands in
+  // BytePairs.
   void fill_symbols(std::string_view piece, Workspace& w) const;
-  void enter(std::uint32_t at, Workspace& w) const;
 
   BytePairs pairs_;
   std::array<std::int32_t, 256> of_byte_{};  // -1: no token

@@ -82,14 +82,15 @@ std::optional<ChatTemplate> recognized(std::string_view text) {
   return ChatTemplate{Kind::llama3_1, *date};
 }
 
-std::vector<ChatPart> layout_of(const ChatTemplate& chat, std::span<const Message> messages) {
+std::vector<ChatPart> layout_of(const ChatTemplate& chat, std::span<const Message> messages,
+                                bool add_generation_prompt) {
   switch (chat.kind) {
     case Kind::llama2:
       return llama2_layout(messages);
     case Kind::llama3:
-      return llama3_layout(messages);
+      return llama3_layout(messages, add_generation_prompt);
     case Kind::llama3_1:
-      return llama3_1_layout(messages, chat.date_string);
+      return llama3_1_layout(messages, chat.date_string, add_generation_prompt);
     case Kind::none:
       break;
   }
@@ -134,18 +135,20 @@ ChatTemplate chat_template_of(const std::string& model_folder) {
 }
 
 std::vector<std::int32_t> encode_chat(const ChatTemplate& chat, const Tokenizer& tokenizer,
-                                      std::span<const Message> messages) {
+                                      std::span<const Message> messages,
+                                      bool add_generation_prompt) {
   std::vector<std::int32_t> ids;
-  for (const ChatPart& part : layout_of(chat, messages)) {
+  for (const ChatPart& part : layout_of(chat, messages, add_generation_prompt)) {
     const auto of_part = ids_of(part, tokenizer);
     ids.insert(ids.end(), of_part.begin(), of_part.end());
   }
   return ids;
 }
 
-std::string render_chat(const ChatTemplate& chat, std::span<const Message> messages) {
+std::string render_chat(const ChatTemplate& chat, std::span<const Message> messages,
+                        bool add_generation_prompt) {
   std::string text;
-  for (const ChatPart& part : layout_of(chat, messages)) text += part.text;
+  for (const ChatPart& part : layout_of(chat, messages, add_generation_prompt)) text += part.text;
   return text;
 }
 

@@ -44,13 +44,17 @@ ChatTemplate chat_template_of(const std::string& model_folder);
 /// <|start_header_id|>, its role, <|end_header_id|>, "\n\n" and its content, <|eot_id|>. llama3_1
 /// begins with a system message, even where the conversation has none. What looks like a special
 /// token in a content stays text, as in Meta's code; transformers makes it that token.
+/// @param add_generation_prompt  ends where the answer begins: for llama3 and llama3_1 behind the
+///        header of an assistant's message; llama2's last user turn ends there anyway
 /// @throws BadInput if the template is none; for llama2, if roles do not alternate as user,
 ///         assistant, … or content holds a tag; if the tokenizer lacks one of the special tokens
 std::vector<std::int32_t> encode_chat(const ChatTemplate& chat, const Tokenizer& tokenizer,
-                                      std::span<const Message> messages);
+                                      std::span<const Message> messages,
+                                      bool add_generation_prompt = false);
 
 /// The same as text, with the names of the special tokens ("<s>", "<|eot_id|>") where they stand.
 /// @throws BadInput as encode_chat() does
-std::string render_chat(const ChatTemplate& chat, std::span<const Message> messages);
+std::string render_chat(const ChatTemplate& chat, std::span<const Message> messages,
+                        bool add_generation_prompt = false);
 
 }  // namespace qlora

@@ -26,19 +26,26 @@ bool begins_with_system(std::span<const Message> messages) {
   return !messages.empty() && messages[0].role == "system";
 }
 
-// A header, "\n\n" and the content as one text: so do transformers and Meta split it, since no
-// content begins with white space.
-void append_message(const std::string& role, std::string_view content,
-                    std::vector<ChatPart>& parts) {
+// "\n\n" and the content are one text: so do transformers and Meta split it, since no content
+// begins with white space.
+void append_header(const std::string& role, std::string_view content,
+                   std::vector<ChatPart>& parts) {
   parts.push_back({Kind::token, "<|start_header_id|>"});
   parts.push_back({Kind::text, role});
   parts.push_back({Kind::token, "<|end_header_id|>"});
   parts.push_back({Kind::text, std::string("\n\n").append(content)});
+}
+
+void append_message(const std::string& role, std::string_view content,
+                    std::vector<ChatPart>& parts) {
+  append_header(role, content, parts);
   parts.push_back({Kind::token, "<|eot_id|>"});
 }
 
-void append_messages(std::span<const Message> messages, std::vector<ChatPart>& parts) {
+void append_messages(std::span<const Message> messages, bool add_generation_prompt,
+                     std::vector<ChatPart>& parts) {
   for (const Message& m : messages) append_message(m.role, stripped(m.content), parts);
+  if (add_generation_prompt) append_header("assistant", "", parts);
 }
 
 }  // namespace
@@ -73,15 +80,15 @@ std::vector<ChatPart> llama2_layout(std::span<const Message> messages) {
   return parts;
 }
 
-std::vector<ChatPart> llama3_layout(std::span<const Message> messages) {
+std::vector<ChatPart> llama3_layout(std::span<const Message> messages, bool add_generation_prompt) {
   require_messages(messages, "no message");
   std::vector<ChatPart> parts = {{Kind::bos, "<|begin_of_text|>"}};
-  append_messages(messages, parts);
+  append_messages(messages, add_generation_prompt, parts);
   return parts;
 }
 
 std::vector<ChatPart> llama3_1_layout(std::span<const Message> messages,
-                                      const std::string& date_string) {
+                                      const std::string& date_string, bool add_generation_prompt) {
   require_messages(messages, "no message");
   std::string system = "Cutting Knowledge Date: December 2023\nToday Date: " + date_string + "\n\n";
   if (begins_with_system(messages)) {
@@ -90,7 +97,7 @@ std::vector<ChatPart> llama3_1_layout(std::span<const Message> messages,
   }
   std::vector<ChatPart> parts = {{Kind::bos, "<|begin_of_text|>"}};
   append_message("system", system, parts);
-  append_messages(messages, parts);
+  append_messages(messages, add_generation_prompt, parts);
   return parts;
 }
 

@@ -117,4 +117,10 @@ std::string alpaca_prompt(std::string_view instruction, std::string_view input) 
   return prompt + "\n\n### Response:";
 }
 
+std::string instruction_text(std::string_view instruction, std::string_view response) {
+  std::string text = "### Instruction:\n";
+  text.append(instruction).append("\n\n### Response:\n").append(response);
+  return text;
+}
+
 }  // namespace qlora

@@ -37,4 +37,8 @@ std::vector<Example> parse_dataset(std::string_view text, const std::string& fil
 /// Stanford Alpaca's prompt (tatsu-lab/stanford_alpaca, train.py, PROMPT_DICT).
 std::string alpaca_prompt(std::string_view instruction, std::string_view input);
 
+/// A short form of it that is passed around, a whole row as one text: "### Instruction:\n" +
+/// instruction + "\n\n### Response:\n" + response. Nothing in it says that the response is over.
+std::string instruction_text(std::string_view instruction, std::string_view response);
+
 }  // namespace qlora

@@ -18,26 +18,6 @@ bool has_label(const TokenizedExample& example) {
 
 }  // namespace
 
-TokenizedExample tokenize_example(const Example& example, const Tokenizer& tokenizer,
-                                  const ChatTemplate& chat) {
-  TokenizedExample row;
-  if (example.kind == Example::Kind::messages) {
-    row.input_ids = encode_chat(chat, tokenizer, example.messages);
-    row.labels = row.input_ids;
-    return row;
-  }
-  row.input_ids =
-      tokenizer.encode(example.prompt + example.completion, {.add_bos = true, .add_eos = true});
-  row.labels = row.input_ids;
-  if (example.kind == Example::Kind::prompt_completion) {
-    // TRL: completion_mask = [0] * len(prompt_ids) + [1] * (len(prompt_completion_ids) -
-    // len(prompt_ids))
-    const std::size_t prompt = tokenizer.encode(example.prompt).size();
-    std::fill_n(row.labels.begin(), std::min(prompt, row.labels.size()), kIgnoredLabel);
-  }
-  return row;
-}
-
 std::int64_t positions_in(std::span<const TokenizedExample> examples) {
   std::int64_t positions = 0;
   for (const TokenizedExample& e : examples) {

@@ -18,6 +18,11 @@ void PreTokenizer::split(std::string_view text, std::size_t step, Searches& sear
     piece(text);
     return;
   }
+  std::string with_space;
+  if (steps_[step].adds_space && text.front() != ' ') {
+    with_space.append(1, ' ').append(text);
+    text = with_space;
+  }
   Regex::Search& search = searches[step];
   search.start(text);
   std::size_t done = 0;

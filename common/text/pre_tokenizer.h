@@ -12,16 +12,18 @@ namespace qlora {
 
 /// Llama 3's expression (meta-llama/llama-models, models/llama3/tokenizer.py): contractions, words
 /// with the character before them, up to three digits, punctuation, line ends, spaces.
+// [llama3_split]
 inline constexpr std::string_view kLlama3Split =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// [/llama3_split]
 
 /// GPT-2's expression, ByteLevel's own in the tokenizers library.
 inline constexpr std::string_view kGpt2Split =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 /// Splits one after the other: each cuts every piece of the one before, as if it were a text of its
-/// own.
+/// own (tokenizers: Split, Digits, ByteLevel, and a Sequence of them).
 class PreTokenizer {
  public:
   /// One split. Matches and what is between them are pieces, but for those that it drops.
@@ -29,6 +31,7 @@ class PreTokenizer {
     Regex regex;                 ///< what is matched
     bool drops_matches = false;  ///< behavior "Removed"
     bool drops_rest = false;     ///< the same with "invert"
+    bool adds_space = false;     ///< before a text that begins with none: ByteLevel's prefix space
   };
 
   /// No steps: a text is one piece.

@@ -17,8 +17,9 @@ namespace {
 
 constexpr std::size_t kMaxModelBytes = std::size_t{64} << 20;
 constexpr const char* kSupported =
-    "supported are a tokenizer.json with a byte-level BPE (as in Llama 3) and a tokenizer.model "
-    "of SentencePiece BPE (Llama 2) or tiktoken (Llama 3)";
+    "supported are a tokenizer.json with a byte-level BPE whose pre-tokenizer is Split, Digits, "
+    "ByteLevel or a Sequence of them (Llama 3, SmolLM2, DeepSeek-Coder) and a tokenizer.model of "
+    "SentencePiece BPE (Llama 2, TinyLlama, Gemma) or tiktoken (Llama 3)";
 
 bool exists(const std::string& path) {
   std::error_code ignored;

@@ -31,9 +31,10 @@ struct EncodeOptions {
 class Tokenizer {
  public:
   /// Loads the tokenizer of a model folder: `tokenizer.json` if it is a byte-level BPE, as in Llama
-  /// 3; else `tokenizer.model`, which is a SentencePiece BPE model, as in Llama 2, or the tiktoken
-  /// file of Llama 3. So of Llama 2's folder, which has both, tokenizer.model is used. A byte-level
-  /// tokenizer.json with a part that is not supported is refused, whatever is beside it.
+  /// 3, SmolLM2 and DeepSeek-Coder; else `tokenizer.model`, which is a SentencePiece BPE model, as
+  /// in Llama 2, TinyLlama and Gemma, or the tiktoken file of Llama 3. So of Llama 2's folder,
+  /// which has both, tokenizer.model is used. A byte-level tokenizer.json with a part that is not
+  /// supported is refused, whatever is beside it.
   ///
   /// A byte-level BPE takes BOS, EOS and padding from tokenizer_config.json, where it is silent
   /// from generation_config.json. clean_up_tokenization_spaces is not done, nor is it by

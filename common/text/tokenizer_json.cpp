@@ -15,6 +15,8 @@ namespace {
 // Each is a level of recursion and a compiled expression.
 constexpr std::size_t kMaxSteps = 16;
 
+constexpr std::string_view kAll = "(?s).+";
+
 bool flag(const Json& object, std::string_view key, bool otherwise = false) {
   const Json* value = object.find(key);
   return value == nullptr ? otherwise : value->as_bool();
@@ -47,7 +49,9 @@ class Reader {
   Reader(const Json& root, const std::string& file) : root_(root), file_(file) {}
 
   TokenizerJson read() {
-    refuse_if_set(root_, {"normalizer"});
+    for (const Json* member : members_of(root_, "normalizer", "normalizers")) {
+      member->reject("null, no normalizer is supported");
+    }
     BytePairs pairs;
     const Json& model = root_.at("model");
     refuse_if_set(model, {"dropout", "continuing_subword_prefix", "end_of_word_suffix"});
@@ -181,15 +185,17 @@ class Reader {
       if (byte_level) type.reject("nothing behind ByteLevel");
       byte_level = type.as_string() == "ByteLevel";
       if (byte_level) {
-        if (flag(*member, "add_prefix_space", true)) member->reject("add_prefix_space false");
-        if (flag(*member, "use_regex", true)) steps.push_back(step(kGpt2Split, "pre_tokenizer"));
+        const bool spaced = flag(*member, "add_prefix_space", true);
+        const bool splits = flag(*member, "use_regex", true);
+        if (splits || spaced) steps.push_back(step(splits ? kGpt2Split : kAll, "pre_tokenizer"));
+        if (spaced) steps.back().adds_space = true;
       } else if (type.as_string() == "Digits") {
         const bool single = flag(*member, "individual_digits");
         steps.push_back(step(single ? R"(\p{N})" : R"(\p{N}+)", "pre_tokenizer"));
       } else if (type.as_string() == "Split") {
         steps.push_back(split(*member));
       } else {
-        type.reject("Split, Digits or ByteLevel");
+        type.reject("Split, Digits or ByteLevel; no other pre-tokenizer is supported");
       }
     }
     return steps;
@@ -262,11 +268,15 @@ std::string TokenizerJson::other_kind(const Json& json) {
   const Json* type = model.find("type");  // older files leave it out
   if (type != nullptr && type->as_string() != "BPE") return "a " + type->as_string() + " model";
   if (type == nullptr && model.find("merges") == nullptr) return "a model without a type";
-  if (flag(model, "byte_fallback")) return "a BPE model with byte_fallback, as SentencePiece's";
+  if (flag(model, "byte_fallback")) {
+    return "a BPE model with byte_fallback, as SentencePiece's, without its tokenizer.model";
+  }
+  std::string others;
   for (const Json* member : members_of(json, "pre_tokenizer", "pretokenizers")) {
     if (type_of(*member) == "ByteLevel") return "";
+    others += (others.empty() ? ", but with " : ", ") + type_of(*member);
   }
-  return "a BPE model without ByteLevel";
+  return "a BPE model without ByteLevel" + others;
 }
 
 TokenizerJson TokenizerJson::parse(const Json& json, const std::string& file) {

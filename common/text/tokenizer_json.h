@@ -24,11 +24,11 @@ struct TokenizerJson {
   static std::string other_kind(const Json& json);
 
   /// Reads a byte-level BPE: its vocabulary and merges (pairs, or strings "left right"),
-  /// added_tokens, a pre_tokenizer of Split, Digits and ByteLevel, a post_processor of ByteLevel
-  /// and TemplateProcessing. What would change ids or text and is not supported is refused by name:
-  /// a normalizer, dropout, affixes of words, add_prefix_space, lstrip, rstrip and single_word of
-  /// an added token, a template with tokens behind the text. truncation and padding are passed
-  /// over, as transformers does.
+  /// added_tokens, a pre_tokenizer of Split (Isolated or Removed), Digits and ByteLevel, a
+  /// post_processor of ByteLevel and TemplateProcessing. What would change ids or text and is not
+  /// supported is refused by name: a normalizer, dropout, affixes of words, lstrip, rstrip and
+  /// single_word of an added token, a template with tokens behind the text. truncation and padding
+  /// are passed over, as transformers does.
   ///
   /// The file is not trusted: ids are 0 … n-1, each once, and a merge names tokens that there are.
   /// @throws BadInput naming `file` and the path of the value

@@ -28,6 +28,15 @@ SaveStrategy save_strategy_from(const std::string& name) {
   throw UsageError("--save-strategy must be no, steps or epoch");
 }
 
+Optim optim_from(const std::string& name) {
+  for (const char* plain : {"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit"}) {
+    if (name == plain) return Optim::adamw_torch;
+  }
+  if (name == "adamw_8bit") return Optim::adamw_8bit;
+  throw UsageError(
+      "--optim must be adamw_torch, adamw_torch_fused, paged_adamw_32bit or adamw_8bit");
+}
+
 void validate(const TrainingArguments& a) {
   check(std::isfinite(a.learning_rate) && a.learning_rate >= 0, "learning-rate", "at least 0");
   check(std::isfinite(a.warmup_steps) && a.warmup_steps >= 0, "warmup-steps", "at least 0");

@@ -10,6 +10,8 @@ namespace qlora {
 
 /// How the learning rate changes after the warm-up (training/schedule.h).
 enum class LrScheduler { linear, cosine, constant, constant_with_warmup };
+/// How the moments of AdamW are held: in float32, or in 8 bits (ops/adamw_8bit.h).
+enum class Optim { adamw_torch, adamw_8bit };
 /// When checkpoints are written.
 enum class SaveStrategy { no, steps, epoch };
 
@@ -29,6 +31,7 @@ struct TrainingArguments {
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
 
+  Optim optim = Optim::adamw_torch;                       ///< the optimizer
   double max_grad_norm = 1.0;                             ///< 0: no clipping
   ActivationPolicy activations = ActivationPolicy::keep;  ///< what is kept for the backward pass
   bool group_by_length = false;      ///< put rows of like length into a micro-batch
@@ -44,6 +47,8 @@ struct TrainingArguments {
 /// "linear", …: the names of transformers. @throws UsageError on any other
 LrScheduler lr_scheduler_from(const std::string& name);
 SaveStrategy save_strategy_from(const std::string& name);
+/// Also paged_adamw_32bit and adamw_torch_fused, which are the plain AdamW here.
+Optim optim_from(const std::string& name);
 
 /// Checks what can be checked before the data is known. @throws UsageError naming the option
 void validate(const TrainingArguments& arguments);

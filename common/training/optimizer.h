@@ -3,19 +3,21 @@
 
 #include <vector>
 
+#include "checkpoint/safetensors.h"
 #include "core/arena.h"
 #include "llama/model.h"
-#include "ops/adamw.h"
+#include "ops/adamw_8bit.h"
 #include "training/arguments.h"
 
 namespace qlora {
 
-/// Moments of every parameter, in the parameters' own order and dtype, and on their device.
+/// Moments of every parameter, in its dtype and on its device; with Optim::adamw_8bit those of
+/// parameters that has_8bit_moments() are in 8 bits, for which they must be in float32.
 class AdamW {
  public:
   /// Parameters of one dimension (norms) get no weight decay (transformers:
   /// get_decay_parameter_names).
-  AdamW(std::vector<Parameter> parameters, const TrainingArguments& arguments);
+  AdamW(const std::vector<Parameter>& parameters, const TrainingArguments& arguments);
 
   /// To be called before the first micro-batch of a step: backward passes add to the gradients.
   void zero_gradients() const;
@@ -26,21 +28,31 @@ class AdamW {
   /// for the device. Where it is not finite the step was none, and is not counted.
   double gradient_norm();
 
-  /// The parameters and, in their order and shapes, both moments; all share the optimizer's memory.
-  const std::vector<Parameter>& parameters() const { return parameters_; }
-  const std::vector<Tensor>& exp_avg() const { return m_; }
-  const std::vector<Tensor>& exp_avg_sq() const { return v_; }
+  /// Everything that a step changes, to be saved and read back into: each parameter under its name,
+  /// and as NAME.exp_avg and NAME.exp_avg_sq its moments, or in 8 bits as NAME.state1, .absmax1,
+  /// .state2 and .absmax2 (the names of torch and of bitsandbytes). All share the optimizer's
+  /// memory.
+  const NamedTensors& state() const { return state_; }
+  /// The parameters' gradients, which step() takes.
+  const std::vector<Tensor>& gradients() const { return gradients_; }
   /// Steps made; they set the bias correction, so a resumed run sets them too.
   std::int64_t steps() const { return t_; }
   void set_steps(std::int64_t t) { t_ = t; }
 
  private:
-  std::vector<Parameter> parameters_;
-  std::vector<Tensor> m_, v_, gradients_;
-  std::vector<AdamWTensors> decayed_, others_;  // all of them: with weight decay, and without
-  Tensor norm_;                                 // (1) F64, on the parameters' device
-  Arena arena_;                                 // scratch there
-  double loss_scale_ = 1.0;                     // of the last step
+  void add(const Parameter& p);
+  void add_8bit(const Parameter& p);
+  Tensor stated(const std::string& name, DType dtype, const Shape& shape, Device device);
+
+  std::vector<Tensor> gradients_;
+  // All parameters, with weight decay and without, and those whose moments are in 8 bits.
+  std::vector<AdamWTensors> decayed_, others_;
+  std::vector<AdamW8bitTensors> decayed_8bit_, others_8bit_;
+  Tensor signed_map_, unsigned_map_;  // (256) F32 there, of all moments in 8 bits
+  NamedTensors state_;
+  Tensor norm_;              // (1) F64, on the parameters' device
+  Arena arena_;              // scratch there
+  double loss_scale_ = 1.0;  // of the last step
   TrainingArguments arguments_;
   std::int64_t t_ = 0;
 };

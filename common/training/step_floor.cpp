@@ -82,7 +82,8 @@ std::optional<DeviceRates> cpu_rates(int threads) {
 
 std::vector<StepCost> step_costs(const TrainingShape& s) {
   const LlamaConfig& c = s.config;
-  const Model model(s, layer_shapes(c, s.lora));
+  const std::vector<LayerShape> layers = layer_shapes(c, s.lora);
+  const Model model(s, layers);
   const double e = d(static_cast<std::int64_t>(size_of(s.arithmetic)));
   const double rows = d(s.rows()), L = d(c.num_hidden_layers), C = d(c.hidden_size);
   const double F = d(c.intermediate_size), V = d(c.vocab_size);
@@ -111,7 +112,8 @@ std::vector<StepCost> step_costs(const TrainingShape& s) {
   costs.add("LoRA's inputs and gradients, read", Part::lora, Bound::bytes,
             e * rows * (2 * model.all.lora_inputs + model.all.lora_outputs));
   costs.add("cross-entropy", Part::cross_entropy, Bound::bytes, 3 * e * d(s.supervised_rows()) * V);
-  costs.add("AdamW", Part::optimizer, Bound::bytes, 28 * model.all.lora);
+  costs.add("AdamW", Part::optimizer, Bound::bytes,
+            12 * model.all.lora + 2 * d(moment_bytes(s, layers)));
   const auto again = [&](const Sums& sums, double element_wise) {
     costs.add("again: dequantization", Part::dequantize, Bound::bytes, dequantized(sums));
     costs.add("again: norms, RoPE, SwiGLU", Part::element_wise, Bound::bytes, element_wise);

@@ -4,12 +4,12 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 
 #include "core/error.h"
 #include "llama/decoder.h"
 #include "ops/device_memory.h"
 #include "text/batch.h"
+#include "training/evaluation_loss.h"
 #include "training/schedule.h"
 
 namespace qlora {
@@ -26,7 +26,6 @@ double rounded(double x) {
   return std::round(x * 1e4) / 1e4;
 }
 
-// Positions that the rows need tables for: of a packed row, as many as its longest example has.
 std::int64_t tokens_in(std::span<const TokenizedExample> rows) {
   std::int64_t tokens = 0;
   for (const auto& row : rows) tokens += static_cast<std::int64_t>(row.input_ids.size());
@@ -45,9 +44,10 @@ std::int64_t tokens_in(std::span<const TokenizedExample> rows) {
 // A run in progress.
 class Run {
  public:
-  Run(TrainingTask& task, const TrainingEvents& events)
+  Run(TrainingTask& task, const TrainingEvents& events, Processes& processes)
       : task_(task),
         events_(events),
+        processes_(processes),
         plan_(task.train, task.arguments),
         optimizer_(task.parameters, task.arguments),
         arena_(ops::arena_on(task.model.device())),
@@ -86,6 +86,7 @@ class Run {
 
   TrainingTask& task_;
   const TrainingEvents& events_;
+  Processes& processes_;
   StepPlan plan_;
   AdamW optimizer_;
   TrainerState state_;
@@ -111,7 +112,8 @@ StepReport Run::one_step() {
   }
   optimizer_.zero_gradients();
   ops::fill_bytes(losses_, 0);
-  for (std::size_t i = 0; i < batches.size(); ++i) {
+  const auto own = static_cast<std::size_t>(processes_.rank());
+  for (std::size_t i = own; i < batches.size(); i += static_cast<std::size_t>(processes_.size())) {
     const auto micro = static_cast<std::uint64_t>(step * args.gradient_accumulation_steps) + i;
     const TrainingPass pass{{true, args.seed, micro},
                             args.activations,
@@ -119,6 +121,8 @@ StepReport Run::one_step() {
     const auto slot = static_cast<std::int64_t>(i);
     loss_backward(task_.model, batches[i], pass, arena_, losses_.rows(slot, slot + 1));
   }
+  processes_.sum(optimizer_.gradients());
+  processes_.sum(std::span(&losses_, 1));
   // A step that overflowed was none (torch: optimizer_step_was_skipped): the schedule waits too.
   const double rate =
       args.learning_rate * lr_factor(args.lr_scheduler_type, optimizer_.steps(),
@@ -183,8 +187,9 @@ void Run::after_step(const StepReport& report) {
 }
 
 void Run::evaluate() {
-  const double loss = evaluation_loss(
-      task_.model, task_.eval, task_.arguments.per_device_eval_batch_size, task_.pad_id, arena_);
+  const double loss =
+      evaluation_loss(task_.model, task_.eval, task_.arguments.per_device_eval_batch_size,
+                      task_.pad_id, arena_, &processes_);
   Json entry;
   entry["eval_loss"] = loss;
   log(entry);
@@ -214,6 +219,7 @@ bool Run::save_is_due() const {
 void Run::save() {
   if (task_.output_dir.empty()) return;
   last_checkpoint_ = checkpoint_folder(task_.output_dir, state_.global_step);
+  if (!processes_.is_first()) return;
   save_checkpoint(last_checkpoint_, task_.arguments, optimizer_, state_, task_.save_model);
   remove_old_checkpoints(task_.output_dir, task_.arguments.save_total_limit,
                          state_.best_model_checkpoint);
@@ -227,6 +233,7 @@ TrainingResult Run::to_the_end() {
     state_.train_seconds = seconds_before + seconds_since(start_);
     after_step(report);
     if (events_.stop_signal) stopped_by = events_.stop_signal();
+    if (processes_.size() > 1) stopped_by = static_cast<int>(processes_.largest(stopped_by));
     const bool saved = last_checkpoint_ == checkpoint_folder(task_.output_dir, state_.global_step);
     if ((save_is_due() || stopped_by != 0) && !saved) save();
   }
@@ -245,6 +252,7 @@ TrainingResult Run::to_the_end() {
     log(entry);
   }
   if (task_.arguments.load_best_model_at_end && state_.best_model_checkpoint) {
+    processes_.largest(0);  // the first has written it
     load_parameters(*state_.best_model_checkpoint, task_.parameters);
   }
   return {state_.global_step, train_loss,       seconds, state_.num_input_tokens_seen,
@@ -256,32 +264,10 @@ TrainingResult Run::to_the_end() {
 TrainingResult train(TrainingTask& task, const TrainingEvents& events,
                      const std::optional<std::string>& resume_from) {
   validate(task.arguments);
-  Run run(task, events);
+  Processes alone;
+  Run run(task, events, task.processes != nullptr ? *task.processes : alone);
   if (resume_from) run.resume(*resume_from);
   return run.to_the_end();
-}
-
-double evaluation_loss(const LlamaModel& model, std::span<const TokenizedExample> examples,
-                       std::int64_t batch_size, std::int32_t pad_id, Arena& arena) {
-  // Rows of like length together: less padding. The sum does not care about the order of batches.
-  std::vector<std::int64_t> order(examples.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
-    return examples[static_cast<std::size_t>(a)].input_ids.size() <
-           examples[static_cast<std::size_t>(b)].input_ids.size();
-  });
-  double sum = 0;
-  std::int64_t supervised = 0;
-  const auto n = static_cast<std::int64_t>(order.size());
-  for (std::int64_t i = 0; i < n; i += batch_size) {
-    const std::span<const std::int64_t> rows(order.data() + i,
-                                             static_cast<std::size_t>(std::min(batch_size, n - i)));
-    const Batch batch = collate(examples, rows, pad_id);
-    sum += loss_forward(model, batch, arena);
-    supervised += batch.supervised;
-  }
-  require(supervised > 0, "evaluation_loss", "at least one supervised token");
-  return sum / static_cast<double>(supervised);
 }
 
 }  // namespace qlora

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "ops/processes.h"
 #include "ops/timeline.h"
 #include "training/optimizer.h"
 #include "training/step_plan.h"
@@ -47,6 +48,8 @@ struct TrainingTask {
   std::function<void(const std::string& folder)> save_model;
   std::int64_t arena_bytes = 0;  ///< of activations, as planned; 0: as it turns out
   bool timeline = false;         ///< whether each step's time on a GPU is told part by part
+  Processes* processes =
+      nullptr;  ///< that share the micro-batches of each step; nullptr: no others
 };
 
 /// What a run came to, the part before a resumed checkpoint included.
@@ -61,16 +64,14 @@ struct TrainingResult {
 };
 
 /// Trains. Losses and gradients are normalized by the number of supervised tokens of all
-/// micro-batches of a step (transformers 5: num_items_in_batch, counted after the shift).
+/// micro-batches of a step (transformers 5: num_items_in_batch, counted after the shift). Several
+/// processes take turns with the micro-batches of a step, whose number is that of all of them
+/// together: the run is, to rounding, that of one process alone. The first of them saves.
 /// @param resume_from  a checkpoint folder of an earlier run with the same settings: the run
 ///                     goes on bit for bit (same machine, build and thread count)
 /// @throws BadInput on a checkpoint that does not fit; Error (check_failed) naming step and rows
 /// where the loss is not finite: the last checkpoint stays
 TrainingResult train(TrainingTask& task, const TrainingEvents& events = {},
                      const std::optional<std::string>& resume_from = std::nullopt);
-
-/// Mean loss over the supervised tokens of a data set, without dropout.
-double evaluation_loss(const LlamaModel& model, std::span<const TokenizedExample> examples,
-                       std::int64_t batch_size, std::int32_t pad_id, Arena& arena);
 
 }  // namespace qlora

@@ -27,6 +27,7 @@ Json fingerprint(const TrainingArguments& a) {
   j["adam_beta2"] = a.adam_beta2;
   j["adam_epsilon"] = a.adam_epsilon;
   j["max_grad_norm"] = a.max_grad_norm;
+  j["optim"] = a.optim == Optim::adamw_8bit ? "adamw_8bit" : "adamw_torch";
   j["group_by_length"] = a.group_by_length;
   j["seed"] = static_cast<std::int64_t>(a.seed);
   return j;
@@ -108,14 +109,8 @@ void save_checkpoint(const std::string& folder, const TrainingArguments& argumen
     const fs::path inside(unfinished);
     if (save_model) save_model(unfinished);
     NamedTensors tensors;
-    for (std::size_t i = 0; i < optimizer.parameters().size(); ++i) {
-      const Parameter& p = optimizer.parameters()[i];
-      const auto add = [&](const std::string& name, const Tensor& t) {
-        tensors.emplace_back(name, ops::on(Device::cpu, t));
-      };
-      add(p.name, p.value);
-      add(p.name + ".exp_avg", optimizer.exp_avg()[i]);
-      add(p.name + ".exp_avg_sq", optimizer.exp_avg_sq()[i]);
+    for (const auto& [name, tensor] : optimizer.state()) {
+      tensors.emplace_back(name, ops::on(Device::cpu, tensor));
     }
     write_safetensors((inside / "optimizer.safetensors").string(), tensors);
     Json resume = Json::object();
@@ -165,12 +160,7 @@ void load_checkpoint(const std::string& folder, const TrainingArguments& argumen
     saved.at("max_steps").reject(std::to_string(state.max_steps) + " steps, as this run has");
   }
   const auto file = SafetensorsFile::open((inside / "optimizer.safetensors").string());
-  for (std::size_t i = 0; i < optimizer.parameters().size(); ++i) {
-    const Parameter& p = optimizer.parameters()[i];
-    copy_values(file, p.name, p.value);
-    copy_values(file, p.name + ".exp_avg", optimizer.exp_avg()[i]);
-    copy_values(file, p.name + ".exp_avg_sq", optimizer.exp_avg_sq()[i]);
-  }
+  for (const auto& [name, tensor] : optimizer.state()) copy_values(file, name, tensor);
   optimizer.set_steps(resume.at("optimizer_steps").as_integer());
   state.global_step = saved.at("global_step").as_integer();
   if (state.global_step < 0 || state.global_step > state.max_steps) {

@@ -87,6 +87,8 @@ TEST(PlanVerb, OptionsChangeThePlan) {
   EXPECT_GT(total_of({"--quantize", "nf4"}), keep);   // block maxima in 32 bits
   EXPECT_GT(total_of({"--quantize", "none"}), keep);  // 16 bits a weight
   EXPECT_EQ(total_of({"--fp16"}), keep);
+  EXPECT_LT(total_of({"--optim", "adamw_8bit"}), keep);
+  EXPECT_EQ(total_of({"--optim", "paged_adamw_32bit"}), keep);
 }
 
 TEST(PlanVerb, RefusesWhatDoesNotFitOnceThePlanIsPrinted) {

@@ -18,10 +18,11 @@ using testing::write_text;
 
 const char* const kAdapters[] = {"qlora/adapter_std",         "qlora/adapter_nonzero",
                                  "qlora/adapter_std_trained", "qlora/adapter_nonzero_trained",
-                                 "variants/rslora",           "variants/patterns",
-                                 "variants/one_layer",        "variants/multi/first",
-                                 "variants/multi/second",     "variants/multi/third",
-                                 "variants/multi/mix_cat",    "variants/multi/mix_linear"};
+                                 "variants/rslora",           "variants/dora",
+                                 "variants/patterns",         "variants/one_layer",
+                                 "variants/multi/first",      "variants/multi/second",
+                                 "variants/multi/third",      "variants/multi/mix_cat",
+                                 "variants/multi/mix_linear"};
 
 TEST(PeftAdapter, IsWrittenAsItWasRead) {
   for (const char* name : kAdapters) {
@@ -57,9 +58,12 @@ TEST(PeftAdapter, ReadsConfigAndMatrices) {
   EXPECT_EQ(last->A.shape(), (Shape{6, 64}));
 }
 
-TEST(PeftAdapter, DoraIsRefusedByName) {
-  EXPECT_BAD_INPUT(read_adapter(golden("variants/dora")),
-                   "adapter_config.json: use_dora: DoRA is not supported yet");
+TEST(PeftAdapter, DoraHasAMagnitudeARow) {
+  const PeftAdapter adapter = read_adapter(golden("variants/dora"));
+  EXPECT_TRUE(adapter.config.use_dora);
+  for (const LoraModule& m : adapter.modules) {
+    EXPECT_EQ(m.magnitude.shape(), (Shape{m.B.dim(0)})) << m.module;
+  }
 }
 
 LoraConfig config_of(const std::string& json) {
@@ -97,7 +101,6 @@ TEST(PeftConfig, RefusesFeaturesByName) {
   };
   expect(R"("bias": "all")", "bias");
   expect(R"("bias": "lora_only")", "bias");
-  expect(R"("use_dora": true)", "use_dora");
   expect(R"("modules_to_save": ["lm_head"])", "modules_to_save");
   expect(R"("trainable_token_indices": [1])", "trainable_token_indices");
   expect(R"("layer_replication": [[0, 4]])", "layer_replication");
@@ -156,7 +159,12 @@ TEST(PeftAdapter, RefusesTensorsThatDoNotFit) {
                    "lora_B.weight: has");
   EXPECT_BAD_INPUT(read_small(replaced(0, Tensor::zeros(DType::f32, {2}))), "a matrix");
   EXPECT_BAD_INPUT(read_small(replaced(0, Tensor::zeros(DType::i32, {2, 6}))), "floating-point");
-  EXPECT_BAD_INPUT(read_small(added(q + "lora_magnitude_vector")), "a magnitude of DoRA");
+  EXPECT_BAD_INPUT(read_small(added(q + "lora_magnitude_vector")),
+                   "is a magnitude of DoRA, but adapter_config.json says use_dora = false");
+  EXPECT_BAD_INPUT(read_small(small(), R"("r": 2, "use_dora": true)"),
+                   q + "lora_magnitude_vector: is missing");
+  EXPECT_BAD_INPUT(read_small(added(q + "lora_magnitude_vector"), R"("r": 2, "use_dora": true)"),
+                   "expected 4 lengths");
   EXPECT_BAD_INPUT(read_small(added(q + "lora_B.bias")), "a bias of lora_bias");
   EXPECT_BAD_INPUT(read_small(added("base_model.model.lm_head.weight")), "modules_to_save");
   EXPECT_BAD_INPUT(read_small(added("base_model.model.model.embed_tokens.lora_embedding_A")),

@@ -221,7 +221,7 @@ TEST(QuantizeFiles, FoldersAreNotReplacedByMistake) {
   EXPECT_NO_THROW(quantize_folder(source, out, {}));  // an empty folder
   EXPECT_NO_THROW(quantize_folder(source, out, {}));  // a model
   fs::remove(out + "/config.json");
-  EXPECT_BAD_INPUT(quantize_folder(source, out, {}), "is not a model folder");
+  EXPECT_BAD_INPUT(quantize_folder(source, out, {}), "holds no config.json");
   EXPECT_BAD_INPUT(quantize_folder(source, source + "/../a_bf16", {}), "is the input itself");
   EXPECT_BAD_INPUT(dequantize_folder(source, (scratch() / "x").string()), "is not quantized");
   EXPECT_BAD_INPUT(quantize_folder(golden("llama_nf4/a"), (scratch() / "x").string(), {}),

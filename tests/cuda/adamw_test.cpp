@@ -1,8 +1,10 @@
 // AdamW and the gradient norm on the GPU beside the CPU.
 #include <array>
+#include <cmath>
 
 #include "cuda/twin.h"
 #include "ops/ops.h"
+#include "quantization/dynamic_map.h"
 
 namespace qlora {
 namespace {
@@ -95,6 +97,71 @@ TEST(CudaAdamW, StepsHaveTheBitsOfTheCpu) {
           EXPECT_TRUE(same_on_gpu(there[k][i], here[k][i]))
               << "array " << k << " of tensor " << i << " at step " << step.t;
         }
+      }
+    }
+  }
+}
+
+// Moments of zero, as a run begins.
+Blockwise8Tensor zero_moment(Device device, std::int64_t n, const Tensor& map) {
+  const Blockwise8Tensor moment{kMomentBlock, ops::empty_on(device, DType::u8, {n}),
+                                ops::empty_on(device, DType::f32, {(n + 255) / 256}), map};
+  ops::fill_bytes(moment.codes, 0);
+  ops::fill_bytes(moment.absmax, 0);
+  return moment;
+}
+
+std::vector<AdamW8bitTensors> with_zero_moments(Device device, const std::vector<Tensor>& gradients,
+                                                const std::vector<Tensor>& parameters) {
+  std::vector<Tensor> maps;
+  for (const bool is_signed : {true, false}) {
+    const DynamicMap map = create_dynamic_map(is_signed);
+    maps.push_back(ops::on(device, Tensor::from<float>(map, {256})));
+  }
+  std::vector<AdamW8bitTensors> all;
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const std::int64_t n = gradients[i].numel();
+    all.push_back({gradients[i], parameters[i], zero_moment(device, n, maps[0]),
+                   zero_moment(device, n, maps[1])});
+  }
+  return all;
+}
+
+// Codes, maxima and parameters are those of the CPU, step by step from equal ones, with gradients
+// that are zero, tiny, huge or not finite among them.
+TEST(CudaAdamW, StepsIn8BitsHaveTheBitsOfTheCpu) {
+  SKIP_WITHOUT_GPU();
+  for (const bool shifted : {false, true}) {
+    const std::vector<Tensor> g = random_tensors(1, 0.5f, shifted);
+    const std::vector<Tensor> p = random_tensors(2, 1.0f, shifted);
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      const auto values = g[i].span<float>();
+      const std::vector<float> special{0.0f,  -0.0f, 1e-9f,     -1e-9f,  1e-20f,
+                                       1e18f, NAN,   -INFINITY, -1e-38f, 1e-40f};
+      for (std::size_t k = 0; k < special.size(); ++k) {
+        if (values.size() > 3 * k && i % 3 == 0) values[3 * k] = special[k];
+      }
+      if (i % 7 == 0) g[i].zero();
+    }
+    const std::vector<AdamW8bitTensors> theirs = with_zero_moments(Device::cpu, g, p);
+    const std::vector<AdamW8bitTensors> ours =
+        with_zero_moments(Device::cuda, copies(g, shifted), copies(p, shifted));
+    const Tensor norm = Tensor::from<double>(std::vector<double>{2.0}, {1});
+    for (AdamWStep step{2e-4, 0.9, 0.999, 1e-8, 0.01, 1}; step.t <= 4; ++step.t) {
+      AdamWStep on_gpu = step;
+      if (step.t > 1) {
+        step.clip = {norm, step.t == 2 ? 0.3 : 1e9};
+        on_gpu.clip = {to_gpu(norm), step.clip.max_norm};
+      }
+      ops::adamw_8bit_all(step, theirs);
+      ops::adamw_8bit_all(on_gpu, ours);
+      for (std::size_t i = 0; i < g.size(); ++i) {
+        const std::string where = "tensor " + std::to_string(i) + " step " + std::to_string(step.t);
+        EXPECT_TRUE(same_on_gpu(ours[i].parameter, theirs[i].parameter)) << where;
+        EXPECT_TRUE(same_on_gpu(ours[i].m.codes, theirs[i].m.codes)) << where;
+        EXPECT_TRUE(same_on_gpu(ours[i].v.codes, theirs[i].v.codes)) << where;
+        EXPECT_TRUE(same_on_gpu(ours[i].m.absmax, theirs[i].m.absmax)) << where;
+        EXPECT_TRUE(same_on_gpu(ours[i].v.absmax, theirs[i].v.absmax)) << where;
       }
     }
   }

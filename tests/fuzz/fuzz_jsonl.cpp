@@ -7,6 +7,7 @@
 #include "text/batch.h"
 #include "text/chat.h"
 #include "text/dataset.h"
+#include "text/guanaco.h"
 
 namespace {
 
@@ -28,6 +29,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   accepted([&] {
     for (const qlora::Example& row : qlora::parse_dataset(text, "fuzz.jsonl")) {
+      if (row.kind == qlora::Example::Kind::text && qlora::is_guanaco(row.completion)) {
+        qlora::guanaco_messages(row.completion);  // refuses some texts
+      }
       if (row.kind != qlora::Example::Kind::messages) continue;
       qlora::render_chat({Kind::llama3_1, "26 Jul 2024"}, row.messages);
       qlora::render_chat({Kind::llama2}, row.messages);  // refuses some conversations

@@ -18,7 +18,7 @@ using testing::is_close;
 
 TEST(GoldenVariants, ScalingOfEveryModule) {
   const Json expected = Json::read(golden("variants/golden.json"));
-  for (const std::string name : {"rslora", "patterns", "one_layer"}) {
+  for (const std::string name : {"rslora", "dora", "patterns", "one_layer"}) {
     LlamaModel model = load_model(golden("llama/a_fp32"));
     attach_lora(model, read_adapter(golden("variants/" + name)));
     const Json& scaling = expected.at(name).at("scaling");
@@ -85,9 +85,38 @@ TEST(FreshAdapter, ThatNoModuleCarriesIsRefused) {
   LoraConfig config;
   config.target_modules = std::vector<std::string>{"query"};
   EXPECT_THROW(attach_lora(model, config, 0), UsageError);
-  config = on_everything(8);
+}
+
+// m = ‖W_n‖ and B = 0: the adapter changes nothing, and its lengths are those of the base in use.
+TEST(FreshAdapter, OfDoraStartsAtTheRowsOwnLengths) {
+  LoraConfig config = on_everything(4);
   config.use_dora = true;
-  EXPECT_THROW(attach_lora(model, config, 0), UsageError);
+  for (const std::string folder : {"llama/a_fp32", "llama_nf4/a", "llama_nf4/a_int8"}) {
+    LlamaModel model = load_model(golden(folder));
+    EXPECT_EQ(attach_lora(model, config, 7).size(), 3u * 7u * 3u);
+    LlamaModel dense = load_model(golden(folder));
+    dequantize_base(dense);
+    std::vector<std::vector<double>> norms;
+    dense.for_each_projection([&](const LinearGroup& g, const Projection& p) {
+      std::int64_t row = 0;
+      for (const Projection* q = g.parts.data(); q != &p; ++q) row += q->N;
+      norms.emplace_back();
+      for (std::int64_t n = row; n < row + p.N; ++n) {
+        double squares = 0;
+        for (float w : g.weight.rows(n, n + 1).span<float>()) squares += double{w} * w;
+        norms.back().push_back(std::sqrt(squares));
+      }
+    });
+    std::size_t index = 0;
+    model.for_each_projection([&](const LinearGroup&, const Projection& p) {
+      const Tensor& m = p.adapters.at(0).magnitude;
+      for (std::int64_t n = 0; n < p.N; ++n) {
+        const double expected = norms[index][static_cast<std::size_t>(n)];
+        EXPECT_TRUE(is_close(m.data<float>()[n], expected, 0, 0x1p-23)) << folder << p.name;
+      }
+      ++index;
+    });
+  }
 }
 
 TEST(QuantizedBase, QuantizingAsLoadingDoes) {

@@ -1,6 +1,8 @@
 // The whole decoder's backward pass against finite differences, in double.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "llama/adapters.h"
 #include "llama/decoder.h"
 #include "llama/placement.h"
@@ -32,6 +34,18 @@ Tensor ints(std::vector<std::int32_t> values, Shape shape) {
   return Tensor::from<std::int32_t>(values, std::move(shape));
 }
 
+// Gemma's norms, gate, scaled embedding, and heads that are wider than the hidden state is for
+// them.
+LlamaConfig gemma_config() {
+  LlamaConfig c = small_config(true);
+  c.model_type = "gemma";
+  c.activation = GateActivation::gelu_tanh;
+  c.norm_offset = 1.0;
+  c.embedding_scale = 1.5;
+  c.head_dim = 8;
+  return c;
+}
+
 // Two rows of five, the second padded on the right, a hole among the labels.
 Batch small_batch() {
   Batch b;
@@ -56,8 +70,8 @@ Batch packed_batch() {
 }
 
 // Random weights of order one, so that no gradient is tiny.
-LlamaModel small_model(bool tied) {
-  LlamaModel model = placed({Device::cpu, DType::f64}, random_model(small_config(tied), 3));
+LlamaModel small_model(const LlamaConfig& config) {
+  LlamaModel model = placed({Device::cpu, DType::f64}, random_model(config, 3));
   std::uint64_t seed = 100;
   for (auto& [name, weight] : dense_weights(model)) {
     const Tensor values = normal_tensor(weight.shape(), seed++, 0.5);
@@ -86,12 +100,14 @@ std::vector<Parameter> with_lora(LlamaModel& model, double dropout) {
   return parameters;
 }
 
-class AdapterGradients : public ::testing::TestWithParam<bool> {};
+using PackedAndConfig = std::tuple<bool, LlamaConfig>;
+class AdapterGradients : public ::testing::TestWithParam<PackedAndConfig> {};
 
 TEST_P(AdapterGradients, OfEveryAdapterWithDropout) {
-  LlamaModel model = small_model(true);
+  const auto& [packed, config] = GetParam();
+  LlamaModel model = small_model(config);
   const auto parameters = with_lora(model, 0.25);
-  const Batch batch = GetParam() ? packed_batch() : small_batch();
+  const Batch batch = packed ? packed_batch() : small_batch();
   Arena arena;
   const TrainingPass pass{{true, 4, 9}, ActivationPolicy::keep, 0.3};
   loss_backward(model, batch, pass, arena);
@@ -112,11 +128,18 @@ TEST_P(AdapterGradients, OfEveryAdapterWithDropout) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(PackedOrNot, AdapterGradients, ::testing::Bool());
+INSTANTIATE_TEST_SUITE_P(PackedOrNot, AdapterGradients,
+                         ::testing::Combine(::testing::Bool(),
+                                            ::testing::Values(small_config(true), gemma_config())),
+                         [](const auto& one) {
+                           return std::get<1>(one.param).model_type +
+                                  (std::get<0>(one.param) ? "_packed" : "");
+                         });
 
 TEST(DecoderGradients, OfEveryWeightInFullTraining) {
-  for (const bool tied : {true, false}) {
-    LlamaModel model = small_model(tied);
+  for (const LlamaConfig& config : {small_config(true), small_config(false), gemma_config()}) {
+    const bool tied = config.tie_word_embeddings;
+    LlamaModel model = small_model(config);
     const auto parameters = enable_full_training(model);
     const Batch batch = small_batch();
     Arena arena;
@@ -131,7 +154,7 @@ TEST(DecoderGradients, OfEveryWeightInFullTraining) {
 
 TEST(DecoderGradients, WhatIsKeptChangesNoBit) {
   for (const DType dtype : {DType::f32, DType::f64}) {
-    LlamaModel base = small_model(true);
+    LlamaModel base = small_model(small_config(true));
     with_lora(base, 0.25);
     std::vector<std::vector<Parameter>> results;
     std::vector<double> losses;
@@ -153,7 +176,7 @@ TEST(DecoderGradients, WhatIsKeptChangesNoBit) {
 }
 
 TEST(DecoderGradients, OfAIsZeroAtTheFirstStep) {
-  LlamaModel model = small_model(true);
+  LlamaModel model = small_model(small_config(true));
   LoraConfig config;
   config.target_modules = std::string("all-linear");
   Arena arena;

@@ -7,15 +7,15 @@
 #include "llama/adapters.h"
 #include "llama/decoder.h"
 #include "llama/memory_plan.h"
+#include "support/gemma_shape.h"
 
 namespace qlora {
 namespace {
 
 constexpr std::size_t kArena = std::size_t{256} << 20;
 
-TrainingShape small_shape(BaseFormat base, std::int64_t B, std::int64_t T, bool dropout) {
-  TrainingShape s;
-  LlamaConfig& c = s.config;
+LlamaConfig llama() {
+  LlamaConfig c;
   c.hidden_size = 192;
   c.num_hidden_layers = 3;
   c.num_attention_heads = 6;
@@ -24,10 +24,23 @@ TrainingShape small_shape(BaseFormat base, std::int64_t B, std::int64_t T, bool 
   c.intermediate_size = 512;
   c.vocab_size = 512;
   c.tie_word_embeddings = true;
-  s.base = base;
-  s.double_quant = base == BaseFormat::nf4;
+  return c;
+}
+
+struct Base {
+  LlamaConfig config;
+  BaseFormat format = BaseFormat::dense;
+  bool dropout = false, dora = false;
+};
+
+TrainingShape small_shape(const Base& base, std::int64_t B, std::int64_t T) {
+  TrainingShape s;
+  s.config = base.config;
+  s.base = base.format;
+  s.double_quant = base.format == BaseFormat::nf4;
   s.lora.r = 24;
-  s.lora.lora_dropout = dropout ? 0.1 : 0.0;
+  s.lora.lora_dropout = base.dropout ? 0.1 : 0.0;
+  s.lora.use_dora = base.dora;
   s.lora.target_modules = std::string("all-linear");
   s.lora.rank_pattern = {{"o_proj", 7}};
   s.arithmetic = DType::f32;
@@ -71,11 +84,16 @@ std::int64_t tensor_bytes(const LlamaModel& model) {
   return static_cast<std::int64_t>(sum);
 }
 
-class MemoryOfARun : public ::testing::TestWithParam<std::tuple<BaseFormat, bool>> {};
+class MemoryOfARun : public ::testing::TestWithParam<std::tuple<LlamaConfig, BaseFormat, bool, bool>> {
+ protected:
+  static Base base() {
+    const auto& [config, format, dropout, dora] = GetParam();
+    return {config, format, dropout, dora};
+  }
+};
 
 TEST_P(MemoryOfARun, ResidentPartsAreTheTensors) {
-  const auto& [base, dropout] = GetParam();
-  const TrainingShape s = small_shape(base, 2, 16, dropout);
+  const TrainingShape s = small_shape(base(), 2, 16);
   const MemoryPlan plan = training_memory(s);
   const auto batch = std::ranges::find(plan.parts, "batch", &MemoryPart::name);
   ASSERT_NE(batch, plan.parts.end());
@@ -93,10 +111,9 @@ std::int64_t measured_arena(const LlamaModel& model, const TrainingShape& s) {
 }
 
 TEST_P(MemoryOfARun, TheArenaTakesWhatThePlanSays) {
-  const auto& [base, dropout] = GetParam();
-  const LlamaModel model = model_of(small_shape(base, 1, 128, dropout));
+  const LlamaModel model = model_of(small_shape(base(), 1, 128));
   for (const auto& [B, T] : {std::pair{4, 96}, {3, 50}, {1, 32}}) {
-    TrainingShape s = small_shape(base, B, T, dropout);
+    TrainingShape s = small_shape(base(), B, T);
     s.supervised = s.B * (s.T - 1);
     for (const ActivationPolicy policy :
          {ActivationPolicy::keep, ActivationPolicy::lean, ActivationPolicy::checkpoint}) {
@@ -109,14 +126,15 @@ TEST_P(MemoryOfARun, TheArenaTakesWhatThePlanSays) {
 }
 
 std::string name_of(const ::testing::TestParamInfo<MemoryOfARun::ParamType>& info) {
-  return to_string(std::get<0>(info.param), DType::f32) +
-         (std::get<1>(info.param) ? "_dropout" : "");
+  return std::get<0>(info.param).model_type + "_" + to_string(std::get<1>(info.param), DType::f32) +
+         (std::get<2>(info.param) ? "_dropout" : "") + (std::get<3>(info.param) ? "_dora" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(OnTheCpu, MemoryOfARun,
-                         ::testing::Combine(::testing::Values(BaseFormat::dense, BaseFormat::nf4,
+                         ::testing::Combine(::testing::Values(llama(), testing::gemma_shape()),
+                                            ::testing::Values(BaseFormat::dense, BaseFormat::nf4,
                                                               BaseFormat::fp4, BaseFormat::int8),
-                                            ::testing::Bool()),
+                                            ::testing::Bool(), ::testing::Bool()),
                          name_of);
 
 }  // namespace

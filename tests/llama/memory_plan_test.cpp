@@ -49,6 +49,23 @@ TEST(MemoryPlan, PartsOfThe3bShape) {
   EXPECT_EQ(sum, plan.total());
 }
 
+// All 392 matrices have 4,096 elements and more: a byte each for two codes, and 8 bytes for the two
+// maxima of a block of 256; all are multiples of it. Then two maps of 256 values.
+TEST(MemoryPlan, MomentsIn8Bits) {
+  TrainingShape s = shape_3b();
+  const std::int64_t in_32_bits = training_memory(s).total();
+  s.moments_in_8bit = true;
+  const std::int64_t moments = 2 * 24313856 + 8 * 24313856 / 256 + 2 * 1024;
+  EXPECT_EQ(bytes_of(training_memory(s), "moments, 8 bits"), moments);
+  EXPECT_EQ(in_32_bits - training_memory(s).total(), 8 * 24313856 - moments);
+  s.lora.r = 1;  // A (1,3072), B (1024,1), (3072,1): float32; down's A and the MLP's B in 8 bits
+  s.lora.target_modules = std::string("all-linear");
+  const std::int64_t small = 4 * 3072 + 2 * 3072 + 2 * 1024 + 2 * 3072 + 3072;
+  const std::int64_t large = 8192 + 2 * 8192;
+  EXPECT_EQ(bytes_of(training_memory(s), "moments, 8 bits"),
+            28 * (8 * small + 2 * large + 8 * large / 256) + 2 * 1024);
+}
+
 TEST(MemoryPlan, WhatThe3bShapeKeepsIsWhatItsLayersMake) {
   // A row of a layer, in columns of two bytes: x, qkv, attention, x_middle, gate_up, and 64 columns
   // of u for each group, of which attention's rows have o's a second time; then lse of 24 heads

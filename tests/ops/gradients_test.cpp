@@ -227,6 +227,83 @@ TEST(Gradients, QuantizedLinearWithDropout) {
   check_linear(group_of(7, false), {true, 5, 11});
 }
 
+// One adapter, of DoRA, on the second projection.
+LinearGroup dora_group(bool dense) {
+  LinearGroup group = group_of(7, dense);
+  group.parts[1].adapters.resize(1);
+  Adapter& a = group.parts[1].adapters[0];
+  a.magnitude = normal_tensor({5}, 30);
+  a.grad_magnitude = zeros({5});
+  return group;
+}
+
+void check_dora(const LinearGroup& group, const DropoutRun& run) {
+  const std::int64_t T = 4, K = group.K, N = group.N();
+  const Tensor x = normal_tensor({T, K}, 2), residual = normal_tensor({T, N}, 3);
+  const Tensor w = normal_tensor({T, N}, 4), y = zeros({T, N});
+  Arena arena;
+  const LinearSaved saved = take_saved(group, T, DType::f64, arena);
+  const auto f = [&] {
+    ops::linear_forward(group, x, residual, run, arena, y, nullptr);
+    return weighted_sum(y, w);
+  };
+  ops::linear_forward(group, x, residual, run, arena, y, &saved);
+  const Tensor dx = normal_tensor({T, K}, 5);
+  ops::linear_backward(group, x, saved, run, w, arena, dx);
+  const Adapter& a = group.parts[1].adapters[0];
+  EXPECT_TRUE(matches_finite_differences(f, x, dx));
+  EXPECT_TRUE(matches_finite_differences(f, residual, w));
+  EXPECT_TRUE(matches_finite_differences(f, a.magnitude, a.grad_magnitude));
+
+  // The norm is a constant: magnitudes that keep their ratio to it see it so.
+  Tensor W = Tensor::zeros(DType::f64, {5, K});
+  if (group.weight) {
+    W = group.weight.rows(3, 8);
+  } else {
+    const Tensor floats = Tensor::zeros(DType::f32, W.shape());
+    dequantize_codes(group.parts[1], floats.data<float>());
+    W = floats.to(DType::f64);
+  }
+  const Tensor norm = zeros({5}), ratio = zeros({5});
+  ops::dora_norm(W, a, norm);
+  for (std::int64_t n = 0; n < 5; ++n) {
+    ratio.data<double>()[n] = a.magnitude.data<double>()[n] / norm.data<double>()[n];
+  }
+  const auto with_constant_norm = [&] {
+    ops::dora_norm(W, a, norm);
+    for (std::int64_t n = 0; n < 5; ++n) {
+      a.magnitude.data<double>()[n] = ratio.data<double>()[n] * norm.data<double>()[n];
+    }
+    return f();
+  };
+  EXPECT_TRUE(matches_finite_differences(with_constant_norm, a.A, a.grad_A));
+  EXPECT_TRUE(matches_finite_differences(with_constant_norm, a.B, a.grad_B));
+}
+
+TEST(Gradients, DoraOnADenseLinear) {
+  check_dora(dora_group(true), {});
+}
+TEST(Gradients, DoraOnADenseLinearWithDropout) {
+  check_dora(dora_group(true), {true, 5, 11});
+}
+TEST(Gradients, DoraOnAQuantizedLinear) {
+  check_dora(dora_group(false), {});
+}
+TEST(Gradients, DoraOnAQuantizedLinearWithDropout) {
+  check_dora(dora_group(false), {true, 5, 11});
+}
+
+TEST(Gradients, DoraBesideAnotherAdapterIsRefused) {
+  LinearGroup group = dora_group(true);
+  group.parts[1].adapters.push_back(group.parts[1].adapters[0]);
+  Arena arena;
+  const Tensor x = zeros({4, 7}), y = zeros({4, 8});
+  const LinearSaved saved = take_saved(group, 4, DType::f64, arena);
+  ops::linear_forward(group, x, Tensor(), {}, arena, y, &saved);
+  EXPECT_THROW(ops::linear_backward(group, x, saved, {}, y, arena, Tensor()),
+               std::invalid_argument);
+}
+
 TEST(Dropout, MasksDependOnStepAndAdapterAlone) {
   const LinearGroup group = group_of(7, true);
   const Tensor x = normal_tensor({4, 7}, 2);

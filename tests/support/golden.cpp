@@ -39,6 +39,10 @@ std::string golden(const std::string& relative) {
   return path.string();
 }
 
+std::string family(const std::string& relative) {
+  return (kRoot / "tests" / "families" / relative).string();
+}
+
 fs::path scratch() {
   const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
   static const struct Root {

@@ -12,6 +12,9 @@ namespace qlora::testing {
 /// opened, for the test that fails on golden files which no test opens.
 std::string golden(const std::string& relative);
 
+/// A file or folder of the tiny models and tokenizers of tests/families ("gemma").
+std::string family(const std::string& relative);
+
 /// A scratch folder of the running test, empty, removed when the process ends.
 std::filesystem::path scratch();
 

@@ -31,6 +31,7 @@ BytePairs letters(std::vector<std::string> more, std::vector<Merge> merges) {
   return pairs;
 }
 
+// [the_rule]
 // The rule, word by word: all pairs are looked at for every merge.
 Ids slowly(const BytePairs& pairs, std::string_view piece) {
   std::map<std::pair<int, int>, Merge> merges;
@@ -52,6 +53,7 @@ Ids slowly(const BytePairs& pairs, std::string_view piece) {
     ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(place) + 1);
   }
 }
+// [/the_rule]
 
 TEST(ByteLevelBpe, TheLowestRankMergesFirst) {
   const std::vector<std::string> tokens = {"ab", "bc"};
@@ -70,13 +72,23 @@ TEST(ByteLevelBpe, AMergeMakesNewNeighbors) {
 }
 
 TEST(ByteLevelBpe, IgnoreMergesTakesAPieceThatIsAToken) {
-  BytePairs pairs = letters({"abc"}, {});
+  // [whole]
+  BytePairs pairs = letters({"abc"}, {});  // the token 3, which no merge makes
   EXPECT_EQ(encode(pairs, "abc"), (Ids{0, 1, 2}));
   pairs.ignore_merges = true;
   EXPECT_EQ(encode(pairs, "abc"), (Ids{3}));
+  // [/whole]
   EXPECT_EQ(encode(pairs, "abca"), (Ids{0, 1, 2, 0}));
   pairs.in_text[3] = false;  // an added token is no piece
   EXPECT_EQ(encode(pairs, "abc"), (Ids{0, 1, 2}));
+}
+
+TEST(ByteLevelBpe, AppendsToTheIdsThatAreThere) {
+  const ByteLevelBpe bpe(letters({"ab"}, {{0, 1, 3, 0}}));
+  ByteLevelBpe::Workspace workspace;
+  Ids ids = {7};
+  for (const char* piece : {"abc", "", "ba"}) bpe.encode(piece, workspace, ids);
+  EXPECT_EQ(ids, (Ids{7, 3, 2, 1, 0}));
 }
 
 TEST(ByteLevelBpe, BytesWithoutAToken) {

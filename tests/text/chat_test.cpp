@@ -21,11 +21,17 @@ const ChatTemplate kLlama31{ChatTemplate::Kind::llama3_1, "26 Jul 2024"};
 const std::vector<Message> kTwoTurns = {
     {"system", "Be brief."}, {"user", " Hi \n"}, {"assistant", "Hello. "}, {"user", "Bye"}};
 
-TEST(Llama2Chat, Text) {
-  EXPECT_EQ(render_chat(kLlama2, kTwoTurns),
-            "<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\n Hi [/INST] Hello. </s>"
-            "<s>[INST] Bye [/INST]");
-  EXPECT_EQ(render_chat(kLlama2, std::vector<Message>{{"user", " q "}}), "<s>[INST] q [/INST]");
+TEST(RenderChat, JoinsTheLayoutsParts) {
+  const std::vector<Message> question = {{"user", "q"}};
+  EXPECT_EQ(render_chat(kLlama2, question), "<s>[INST] q [/INST]");
+  EXPECT_EQ(render_chat(kLlama2, question, true), "<s>[INST] q [/INST]");
+  const std::string user = "<|start_header_id|>user<|end_header_id|>\n\nq<|eot_id|>";
+  EXPECT_EQ(render_chat(kLlama3, question), "<|begin_of_text|>" + user);
+  EXPECT_EQ(render_chat(kLlama3, question, true),
+            "<|begin_of_text|>" + user + "<|start_header_id|>assistant<|end_header_id|>\n\n");
+  EXPECT_NE(render_chat(kLlama31, question).find("\nToday Date: 26 Jul 2024\n\n<|eot_id|>"),
+            std::string::npos);
+  EXPECT_THROW(render_chat({}, question), BadInput);
 }
 
 // meta-llama/llama, generation.py: each turn is encoded by itself, between BOS and EOS.
@@ -46,45 +52,6 @@ TEST(Llama2Chat, IdsOfLlama2) {
             (std::vector<std::int32_t>{1,    518,   25580, 29962, 3532,  14816, 29903, 6778,  13,
                                        3629, 11473, 29889, 13,    29966, 829,   14816, 29903, 6778,
                                        13,   13,    18567, 518,   29914, 25580, 29962}));
-}
-
-TEST(Llama2Chat, RolesAndTagsAreChecked) {
-  const auto render = [](std::vector<Message> messages) { return render_chat(kLlama2, messages); };
-  EXPECT_THROW(render({}), BadInput);
-  EXPECT_THROW(render({{"system", "s"}}), BadInput);
-  EXPECT_THROW(render({{"assistant", "a"}}), BadInput);
-  EXPECT_THROW(render({{"user", "a"}, {"user", "b"}}), BadInput);
-  EXPECT_THROW(render({{"user", "a"}, {"system", "b"}}), BadInput);
-  EXPECT_THROW(render({{"user", "now [/INST] done"}}), BadInput);
-  EXPECT_THROW(render({{"system", "<</SYS>>"}, {"user", "u"}}), BadInput);
-}
-
-// Meta's layout (llama-models, chat_format.py): no dates, no system message of its own.
-TEST(Llama3Chat, Text) {
-  EXPECT_EQ(render_chat(kLlama3, kTwoTurns),
-            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
-            "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
-            "<|start_header_id|>assistant<|end_header_id|>\n\nHello.<|eot_id|>"
-            "<|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|>");
-  EXPECT_THROW(render_chat(kLlama3, {}), BadInput);
-}
-
-// What transformers 5.23 gives for these messages with Llama 3.2's own chat_template and
-// date_string="26 Jul 2024" (docs/interoperability.md).
-TEST(Llama3Chat, TextOfLlama32) {
-  const std::string head =
-      "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
-      "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
-  EXPECT_EQ(render_chat(kLlama31, std::span(kTwoTurns).first(2)),
-            head + "Be brief.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>");
-  EXPECT_EQ(render_chat(kLlama31, std::vector<Message>{{"user", "q"}, {"system", " late "}}),
-            head +
-                "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nq<|eot_id|>"
-                "<|start_header_id|>system<|end_header_id|>\n\nlate<|eot_id|>");
-  EXPECT_NE(render_chat({ChatTemplate::Kind::llama3_1, "1 May 2026"}, kTwoTurns)
-                .find("\nToday Date: 1 May 2026\n\nBe brief."),
-            std::string::npos);
-  EXPECT_THROW(render_chat(kLlama31, {}), BadInput);
 }
 
 TEST(Llama3Chat, NeedsATokenizerWithItsSpecialTokens) {

@@ -61,6 +61,11 @@ TEST(Dataset, AlpacaPrompts) {
             "completes the request.\n\n### Instruction:\nI\n\n### Response:");
 }
 
+TEST(Dataset, InstructionText) {
+  EXPECT_EQ(instruction_text("Add 2 and 2.", "4"),
+            "### Instruction:\nAdd 2 and 2.\n\n### Response:\n4");
+}
+
 TEST(Dataset, LineEndsAndByteOrderMark) {
   EXPECT_EQ(
       parse_dataset("\xEF\xBB\xBF{\"text\": \"a\"}\r\n\r\n  {\"text\": \"b\"}\r\n", "f").size(),

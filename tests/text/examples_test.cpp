@@ -18,49 +18,6 @@ Example text_of(const std::string& text) {
   return {Example::Kind::text, "", text, {}};
 }
 
-TEST(TokenizeExample, PromptIsMaskedAndTheAnswerIsNot) {
-  const Tokenizer& t = embedded_tokenizer();
-  const TokenizedExample row = tokenize_example(pair_of("Price is $", "129"), t);
-  EXPECT_EQ(row.input_ids, t.encode("Price is $129", {.add_bos = true, .add_eos = true}));
-  const std::size_t prompt = t.encode("Price is $").size();
-  ASSERT_EQ(row.labels.size(), prompt + 4);  // three digits and EOS
-  for (std::size_t i = 0; i < row.labels.size(); ++i) {
-    EXPECT_EQ(row.labels[i], i < prompt ? kIgnoredLabel : row.input_ids[i]) << i;
-  }
-}
-
-// TRL masks as many positions as the prompt alone has tokens, also where the two merge at the seam.
-TEST(TokenizeExample, TheMaskIsThePromptsOwnLength) {
-  const Tokenizer& t = embedded_tokenizer();
-  const TokenizedExample row = tokenize_example(pair_of("The kett", "le of steel"), t);
-  const std::size_t prompt = t.encode("The kett").size();
-  EXPECT_EQ(row.input_ids, t.encode("The kettle of steel", {.add_bos = true, .add_eos = true}));
-  EXPECT_NE(Ids(row.input_ids.begin(), row.input_ids.begin() + static_cast<std::ptrdiff_t>(prompt)),
-            t.encode("The kett"));
-  for (std::size_t i = 0; i < row.labels.size(); ++i) {
-    EXPECT_EQ(row.labels[i] == kIgnoredLabel, i < prompt) << i;
-  }
-}
-
-TEST(TokenizeExample, ATextHasEveryLabel) {
-  const TokenizedExample row = tokenize_example(text_of("a kettle"), embedded_tokenizer());
-  EXPECT_EQ(row.labels, row.input_ids);
-  EXPECT_EQ(row.input_ids.front(), 1);
-  EXPECT_EQ(row.input_ids.back(), 2);
-}
-
-TEST(TokenizeExample, ConversationsNeedATemplate) {
-  Example row;
-  row.kind = Example::Kind::messages;
-  row.messages = {{"user", "Hi"}, {"assistant", "Hello"}};
-  const Tokenizer& t = embedded_tokenizer();
-  EXPECT_THROW(tokenize_example(row, t), BadInput);
-  const ChatTemplate llama2{ChatTemplate::Kind::llama2};
-  const TokenizedExample chat = tokenize_example(row, t, llama2);
-  EXPECT_EQ(chat.input_ids, encode_chat(llama2, t, row.messages));
-  EXPECT_EQ(chat.labels, chat.input_ids);
-}
-
 TEST(TokenizeDataset, CutsAndDropsAndCounts) {
   const Tokenizer& t = embedded_tokenizer();
   const std::vector<Example> rows = {pair_of("Price is $", "129"),            // fits

@@ -57,6 +57,10 @@ TEST(TokenizerJson, OtherKindsAreRefusedByName) {
                  "a BPE model with byte_fallback, as SentencePiece's");
   EXPECT_PROBLEM(after([](Json& j) { j["pre_tokenizer"] = Json(); }),
                  "a BPE model without ByteLevel");
+  EXPECT_PROBLEM(after([](Json& j) { j["pre_tokenizer"]["type"] = "Metaspace"; }),
+                 "a BPE model without ByteLevel, but with Metaspace is not supported");
+  EXPECT_PROBLEM(after([](Json& j) { j["model"]["type"] = "WordPiece"; }),
+                 "a WordPiece model is not supported");
   EXPECT_PROBLEM(after([](Json& j) {
                    j["model"]["type"] = Json();
                    j["model"]["merges"] = Json();
@@ -68,6 +72,17 @@ TEST(TokenizerJson, OtherKindsAreRefusedByName) {
 
 TEST(TokenizerJson, PartsThatChangeIdsAreRefusedByName) {
   EXPECT_PROBLEM(after([](Json& j) { j["normalizer"]["type"] = "NFC"; }), "t: normalizer: found");
+  EXPECT_PROBLEM(after([](Json& j) {
+                   j["normalizer"]["type"] = "Sequence";
+                   j["normalizer"]["normalizers"] =
+                       Json(Json::Array{j.at("decoder"), j.at("decoder")});
+                 }),
+                 "t: normalizer.normalizers[0]: found");
+  EXPECT_EQ(after([](Json& j) {  // as in DeepSeek-Coder
+              j["normalizer"]["type"] = "Sequence";
+              j["normalizer"]["normalizers"] = Json::array();
+            }),
+            "");
   EXPECT_PROBLEM(after([](Json& j) { j["model"]["dropout"] = 0.1; }), "t: model.dropout: found");
   EXPECT_EQ(after([](Json& j) { j["model"]["dropout"] = 0.0; }), "");
   EXPECT_PROBLEM(after([](Json& j) { j["model"]["continuing_subword_prefix"] = "##"; }),
@@ -164,11 +179,6 @@ TEST(TokenizerJson, SplitsAreThoseThatAreKnown) {
   EXPECT_PROBLEM(with([](Json& s) { s["pattern"]["Regex"] = "(?<a"; }),
                  "t: pre_tokenizer: pattern: PCRE2 refuses the regular expression");
   EXPECT_PROBLEM(with([](Json& s) { s["pattern"] = Json::object(); }), "\"Regex\" is missing");
-  EXPECT_PROBLEM(after([](Json& j) {
-                   j["pre_tokenizer"] = j["decoder"];
-                   j["pre_tokenizer"]["add_prefix_space"] = true;
-                 }),
-                 "expected add_prefix_space false");
   EXPECT_PROBLEM(after([](Json& j) {
                    const Json level = j.at("decoder");
                    j["pre_tokenizer"]["pretokenizers"] = Json(Json::Array{level, level});

@@ -8,6 +8,7 @@
 
 #include "text/batch.h"
 #include "text/packing.h"
+#include "training/evaluation_loss.h"
 #include "training/small_run.h"
 
 namespace qlora {

@@ -42,10 +42,11 @@ struct SmallRun {
   LoraConfig lora;
   TrainingArguments arguments;
 
-  explicit SmallRun(bool dropout = true) {
+  explicit SmallRun(bool dropout = true, bool dora = false) {
     model = golden_model("llama_nf4/a");
     lora.r = 4;
     lora.lora_dropout = dropout ? 0.1 : 0.0;
+    lora.use_dora = dora;
     lora.target_modules = std::string("all-linear");
     attach_lora(model, lora, 5);
     arguments.learning_rate = 1e-2;

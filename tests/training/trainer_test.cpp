@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "core/files.h"
+#include "training/evaluation_loss.h"
 #include "training/small_run.h"
 
 namespace qlora {
@@ -70,6 +71,58 @@ TEST(Trainer, AResumedRunIsTheUninterruptedOneBitForBit) {
     EXPECT_EQ(losses, expected);
     expect_equal_adapters(second.model, whole.model);
   }
+}
+
+TEST(Trainer, DoraLearnsAndResumesBitForBit) {
+  for (const bool dropout : {false, true}) {
+    Fixture whole(dropout, true), first(dropout, true), second(dropout, true);
+    const Tensor before = ops::host_copy(whole.model.layers[0].o.parts[0].adapters[0].magnitude);
+    const auto expected = losses_of(whole);
+    EXPECT_LT(expected.back(), expected.front());
+    EXPECT_FALSE(testing::same_bytes(
+        ops::host_copy(whole.model.layers[0].o.parts[0].adapters[0].magnitude), before));
+    const std::string folder = (scratch() / (dropout ? "with" : "without")).string();
+    auto losses = losses_of(first, folder, std::nullopt, 4);
+    for (double loss : losses_of(second, folder, newest_checkpoint(folder))) losses.push_back(loss);
+    EXPECT_EQ(losses, expected);
+    expect_equal_adapters(second.model, whole.model);
+    Fixture checkpointing(dropout, true);
+    checkpointing.arguments.activations = ActivationPolicy::checkpoint;
+    EXPECT_EQ(losses_of(checkpointing), expected);
+  }
+}
+
+// Adapters of rank 64: most of their matrices have 4,096 elements and more, those of k_proj's and
+// v_proj's B have not.
+Fixture run_in_8bit() {
+  Fixture s;
+  s.lora.r = 64;
+  s.model = testing::golden_model("llama_nf4/a");
+  attach_lora(s.model, s.lora, 5);
+  s.arguments.optim = Optim::adamw_8bit;
+  return s;
+}
+
+TEST(Trainer, MomentsIn8BitsLearnAndAreResumedBitForBit) {
+  const std::string folder = scratch().string();
+  Fixture whole = run_in_8bit();
+  const auto expected = losses_of(whole);
+  EXPECT_LT(expected.back(), expected.front());
+  Fixture first = run_in_8bit();
+  auto losses = losses_of(first, folder, std::nullopt, 4);
+  const auto file =
+      SafetensorsFile::open(newest_checkpoint(folder).value_or("") + "/optimizer.safetensors");
+  const std::string layer = "base_model.model.model.layers.0.self_attn.k_proj.lora_";
+  EXPECT_EQ(file.tensor(layer + "A.weight.state1").dtype(), DType::u8);
+  EXPECT_EQ(file.tensor(layer + "A.weight.absmax2").numel(), 16);
+  EXPECT_EQ(file.tensor(layer + "B.weight.exp_avg").dtype(), DType::f32);
+  Fixture second = run_in_8bit();
+  for (double loss : losses_of(second, folder, newest_checkpoint(folder))) losses.push_back(loss);
+  EXPECT_EQ(losses, expected);
+  expect_equal_adapters(second.model, whole.model);
+  Fixture other = run_in_8bit();
+  other.arguments.optim = Optim::adamw_torch;
+  EXPECT_THROW(losses_of(other, folder, newest_checkpoint(folder)), BadInput);
 }
 
 TEST(Trainer, ResumingLogsTheSameHistory) {

@@ -153,8 +153,8 @@ void attention_cached(const AttentionShape& s, const Tensor& qkv, const Tensor& 
     if (positions) in.last_position = elements<const std::int32_t>(positions) + (s.T - 1);
     const auto to = heads_of<Element>(out, 0, out.dim(1), s.T);
     const bool few = s.T * (s.H / s.K) <= kFewQueries;
-    const bool splits = s.D == 32 || s.D == 64 || s.D == 128;
-    if (few && splits && kernel != AttentionKernel::plain) return split_forward(in, to, arena);
+    if (few && splits_heads_of<Element>(s.D) && kernel != AttentionKernel::plain)
+      return split_forward(in, to, arena);
     // The kernels on tensor cores know the number of keys from the host alone.
     run_forward(in, to, nullptr, positions ? AttentionKernel::plain : kernel);
   });

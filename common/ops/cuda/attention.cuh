@@ -84,6 +84,12 @@ template <typename Element>
 void tensor_core_backward(const AttentionInputs<Element>& in,
                           const AttentionGradients<Element>& grad, bool small);
 
+/// The head sizes that split_forward has: a warp reads a key in one access, of 16 bytes a lane.
+template <typename Element>
+constexpr bool splits_heads_of(std::int64_t D) {
+  return D == 32 || D == 64 || D == 128 || (D == 256 && D <= kWarp * kWide<Element>);
+}
+
 /// For few queries over many keys: the keys are split over blocks, whose sums `parts` holds
 /// (attention_cached.cu).
 template <typename Element>

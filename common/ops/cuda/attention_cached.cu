@@ -224,8 +224,11 @@ void split_forward(const AttentionInputs<Element>& in, Heads<Element> out, Arena
       return launch_split<32>(in, out, arena);
     case 64:
       return launch_split<64>(in, out, arena);
-    default:
+    case 128:
       return launch_split<128>(in, out, arena);
+    default:
+      // a key is one access of each lane of a warp at most
+      if constexpr (splits_heads_of<Element>(256)) return launch_split<256>(in, out, arena);
   }
 }
 

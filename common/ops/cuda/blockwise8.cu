@@ -8,26 +8,6 @@ namespace {
 
 constexpr int kThreads = 256;  // each brings one value of the map into shared memory
 
-// The index of the value nearest to x; of two equally near the even one, 0 for a NaN. Seven
-// halvings from 127 end on an even index with x between its value and that of an odd neighbour,
-// which is taken only where x is strictly nearer.
-__device__ inline int nearest(const float* map, float x) {
-  int pivot = 127, lower = 0, upper = 255;
-#pragma unroll
-  for (int step = 64; step > 0; step /= 2) {
-    const bool above = x > map[pivot];
-    lower = above ? pivot : lower;
-    upper = above ? upper : pivot;
-    pivot += above ? step : -step;
-  }
-  const float value = map[pivot];
-  const bool above = x > value;
-  const int neighbour = above ? upper : lower;
-  const float midpoint = __fmul_rn(__fadd_rn(map[neighbour], value), 0.5f);
-  const bool nearer = above ? x > midpoint : x < midpoint;
-  return nearer ? neighbour : pivot;
-}
-
 // absmax[b] = max |x - offset| of block b; codes[i] = nearest((x[i] - offset) · (1 / absmax[b]))
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
@@ -59,7 +39,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int e = 0; e < N; ++e) {
       const float value = flush(__fsub_rn(to_float(part.value[e]), shift));
       nearest_codes.value[e] =
-          static_cast<std::uint8_t>(nearest(values, __fmul_rn(value, reciprocal)));
+          static_cast<std::uint8_t>(nearest_of_map(values, __fmul_rn(value, reciprocal)));
     }
     store_part(codes, i, end, wide, nearest_codes);
   }

@@ -125,6 +125,17 @@ const DeviceInfo& device() {
   return context().info;
 }
 
+void choose_device(int index) {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) return;  // device() says why
+  if (index >= count) {
+    throw MachineLacks("process " + std::to_string(index) +
+                       " of this host needs a GPU of its own: " + std::to_string(count) +
+                       (count == 1 ? " is here" : " are here"));
+  }
+  check(cudaSetDevice(index), "choose_device");
+}
+
 void limit_device(int major, int minor) {
   if (!available()) return;
   DeviceInfo& info = context().info;

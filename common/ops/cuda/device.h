@@ -25,6 +25,10 @@ struct DeviceInfo {
 /// Whether there is a device with a driver that can run these kernels.
 bool available();
 
+/// From here on the device of that index is the one in use; to be called before anything else.
+/// @throws MachineLacks saying how many there are, if there is none of that index
+void choose_device(int index);
+
 /// The device in use. @throws MachineLacks where there is none, with the driver's reason
 const DeviceInfo& device();
 

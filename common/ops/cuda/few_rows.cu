@@ -192,6 +192,7 @@ bool few_rows_serves(const LinearGroup& group, const Tensor& x) {
     if (part.N * group.K >= std::int64_t{1} << 31) return false;
     for (const Adapter& a : part.adapters) {
       if (a.A.dtype() != DType::f32 || a.B.dtype() != DType::f32 || !aligned(a.A)) return false;
+      if (a.magnitude) return false;  // it scales the base
       ++adapters;
       ranks += a.A.dim(0);
     }

@@ -8,13 +8,17 @@
 //
 // serves both ways, and x and dy have room for u and du behind their rows. A thin product each and
 // a little longer sum inside are all that the adapters cost beside their gradients.
+#include <algorithm>
+
 #include "ops/cuda/adapters.h"
 #include "ops/cuda/device.h"
+#include "ops/cuda/dora.h"
 #include "ops/cuda/elementwise.h"
 #include "ops/cuda/few_rows.h"
 #include "ops/cuda/linear.h"
 #include "ops/cuda/product.h"
 #include "ops/cuda/timeline.h"
+#include "ops/device_memory.h"
 #include "ops/quantization.h"
 
 namespace qlora::cuda {
@@ -129,15 +133,40 @@ Matrix dropped(const Tensor& x, std::int64_t K, const Dropout& how, Arena& arena
   return Matrix(kept);
 }
 
+// What DoRA adds to the LoRA of forward_apart(): y (T,N), which is x · Wᵀ and becomes
+// m / norm ⊙ (x · Wᵀ + s · u · Bᵀ), or with dropout what lora/dora.h says.
+struct Dora {
+  const Adapter& a;
+  Tensor norm;
+
+  Dora(const Adapter& adapter, const Matrix& W, Arena& arena)
+      : a(adapter), norm(arena.take(DType::f32, {W.rows})) {
+    dora_norm(W, a, norm);
+  }
+  // base (T,N) = x · Wᵀ + s · u · Bᵀ of what the adapter sees of x
+  Matrix product_with(const Matrix& x, const Matrix& u, const Matrix& W, const Matrix& B,
+                      Arena& arena) const {
+    const Matrix base(arena.take(x.dtype, {x.rows, W.rows}));
+    product(kNo, x, kYes, W, 1.0f, 0.0f, base, base, kLora);
+    product(kNo, u, kYes, B, static_cast<float>(a.scaling), 1.0f, base, base, kLora);
+    return base;
+  }
+};
+
 // The adapters one by one, each with its own dropout of x.
 void forward_apart(const LinearGroup& group, const Tensor& x, const Tensor& residual,
                    const DropoutRun& run, Arena& arena, const Tensor& y, const LinearSaved* saved) {
   const std::int64_t tokens = x.dim(0), K = group.K;
+  const bool dora = y && std::ranges::any_of(group.parts, has_dora);
+  const Tensor added = dora ? Tensor() : residual;  // what is scaled has no residual in it yet
+  const Arena::Mark before = arena.mark();
+  Matrix W;
   if (y) {
-    const ArenaScope scope(arena);
     const Matrix out(y);
-    product(kNo, Matrix(x).columns_from(0, K), kYes, base_weight(group, x.dtype(), arena), 1.0f,
-            residual ? 1.0f : 0.0f, residual ? Matrix(residual) : out, out);
+    W = base_weight(group, x.dtype(), arena);
+    product(kNo, Matrix(x).columns_from(0, K), kYes, W, 1.0f, added ? 1.0f : 0.0f,
+            added ? Matrix(added) : out, out);
+    if (!dora) arena.release(before);
   }
   std::size_t index = 0;
   std::int64_t column = 0;
@@ -146,20 +175,70 @@ void forward_apart(const LinearGroup& group, const Tensor& x, const Tensor& resi
       const ArenaScope scope(arena);
       const Matrix u(saved != nullptr ? saved->u.at(index++)
                                       : arena.take(x.dtype(), {tokens, a.A.dim(0)}));
-      product(kNo, dropped(x, K, dropout_of(run, a), arena), kYes, in_dtype(a.A, x.dtype(), arena),
-              1.0f, 0.0f, u, u, kLora);
+      const Dropout how = dropout_of(run, a);
+      const Matrix seen = dropped(x, K, how, arena);
+      product(kNo, seen, kYes, in_dtype(a.A, x.dtype(), arena), 1.0f, 0.0f, u, u, kLora);
       if (!y) continue;
       const Matrix columns = Matrix(y).columns_from(column, part.N);
-      product(kNo, u, kYes, in_dtype(a.B, x.dtype(), arena), static_cast<float>(a.scaling), 1.0f,
-              columns, columns, kLora);
+      const Matrix B = in_dtype(a.B, x.dtype(), arena);
+      product(kNo, u, kYes, B, static_cast<float>(a.scaling), 1.0f, columns, columns, kLora);
+      if (!a.magnitude) continue;
+      const Dora of(a, W.rows_from(column, part.N), arena);
+      if (how.p == 0) {
+        scale_columns(columns, a.magnitude, of.norm, 0.0f, 0.0f, columns);
+      } else {
+        const Matrix base = of.product_with(seen, u, W.rows_from(column, part.N), B, arena);
+        scale_columns(base, a.magnitude, of.norm, 1.0f, 1.0f, columns);
+      }
     }
     column += part.N;
   }
+  if (dora && residual) add_columns(Matrix(residual), Matrix(y));
+}
+
+// An adapter's gradients out of g (T,N), that of its LoRA's columns, and dx's part. `through`
+// (T,K), with dropout, holds what else passes the same mask, and is added to dx with it.
+void adapter_backward(const Adapter& a, const Matrix& g, const Tensor& x, std::int64_t K,
+                      const Tensor& u, const Dropout& how, Arena& arena, const Tensor& through,
+                      float keep, const Tensor& dx) {
+  const auto s = static_cast<float>(a.scaling);
+  const Matrix du(arena.take(x.dtype(), u.shape())), grad_A(a.grad_A), grad_B(a.grad_B);
+  product(kYes, g, kNo, Matrix(u), s, 1.0f, grad_B, grad_B, kLora);
+  product(kNo, g, kNo, in_dtype(a.B, x.dtype(), arena), s, 0.0f, du, du, kLora);
+  product(kYes, du, kNo, dropped(x, K, how, arena), 1.0f, 1.0f, grad_A, grad_A, kLora);
+  if (!dx) return;
+  const Matrix A = in_dtype(a.A, x.dtype(), arena);
+  if (how.p == 0) return product(kNo, du, kNo, A, 1.0f, 1.0f, Matrix(dx), Matrix(dx), kLora);
+  product(kNo, du, kNo, A, 1.0f, keep, Matrix(through), Matrix(through), kLora);
+  add_dropout(through, how, dx);
+}
+
+// What passes a projection with an adapter of DoRA, its base included; see cpu::dora_part_backward.
+void dora_backward(const Adapter& a, const Matrix& g, const Matrix& W, const Tensor& x,
+                   const Tensor& u, const Dropout& how, Arena& arena, const Tensor& dx) {
+  const std::int64_t tokens = x.dim(0), K = W.columns;
+  const Dora of(a, W, arena);
+  const Matrix scaled(arena.take(x.dtype(), {tokens, W.rows}));
+  scale_columns(g, a.magnitude, of.norm, 0.0f, 0.0f, scaled);
+  const Tensor through = dx && how.p > 0 ? arena.take(x.dtype(), {tokens, K}) : Tensor();
+  {
+    const ArenaScope scope(arena);
+    const Matrix base = of.product_with(dropped(x, K, how, arena), Matrix(u), W,
+                                        in_dtype(a.B, x.dtype(), arena), arena);
+    magnitude_gradient(g, base, of.norm, a.grad_magnitude);
+    if (dx && how.p == 0) product(kNo, scaled, kNo, W, 1.0f, 1.0f, Matrix(dx), Matrix(dx));
+    if (dx && how.p > 0) {
+      product(kNo, g, kNo, W, 1.0f, 1.0f, Matrix(dx), Matrix(dx));
+      scale_columns(g, a.magnitude, of.norm, 1.0f, 0.0f, base);
+      product(kNo, base, kNo, W, 1.0f, 0.0f, Matrix(through), Matrix(through));
+    }
+  }
+  adapter_backward(a, scaled, x, K, u, how, arena, through, 1.0f, dx);
 }
 
 void backward_apart(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
-                    const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
-  const std::int64_t K = group.K;
+                    const DropoutRun& run, const Tensor& dy, const Matrix& W, Arena& arena,
+                    const Tensor& dx) {
   std::size_t index = 0;
   std::int64_t column = 0;
   for (const Projection& part : group.parts) {
@@ -167,21 +246,28 @@ void backward_apart(const LinearGroup& group, const Tensor& x, const LinearSaved
     for (const Adapter& a : part.adapters) {
       const ArenaScope scope(arena);
       const Dropout how = dropout_of(run, a);
-      const auto s = static_cast<float>(a.scaling);
       const Tensor& u = saved.u.at(index++);
-      const Matrix du(arena.take(x.dtype(), u.shape())), grad_A(a.grad_A), grad_B(a.grad_B);
-      product(kYes, g, kNo, Matrix(u), s, 1.0f, grad_B, grad_B, kLora);
-      product(kNo, g, kNo, in_dtype(a.B, x.dtype(), arena), s, 0.0f, du, du, kLora);
-      product(kYes, du, kNo, dropped(x, K, how, arena), 1.0f, 1.0f, grad_A, grad_A, kLora);
-      if (!dx) continue;
-      const Matrix A = in_dtype(a.A, x.dtype(), arena);
-      if (how.p == 0) {
-        product(kNo, du, kNo, A, 1.0f, 1.0f, Matrix(dx), Matrix(dx), kLora);
+      if (a.magnitude) {
+        dora_backward(a, g, W.rows_from(column, part.N), x, u, how, arena, dx);
       } else {
-        const Tensor through = arena.take(x.dtype(), {x.dim(0), K});
-        product(kNo, du, kNo, A, 1.0f, 0.0f, Matrix(through), Matrix(through), kLora);
-        add_dropout(through, how, dx);
+        const bool drops = dx && how.p > 0;
+        const Tensor through = drops ? arena.take(x.dtype(), {x.dim(0), group.K}) : Tensor();
+        adapter_backward(a, g, x, group.K, u, how, arena, through, 0.0f, dx);
       }
+    }
+    column += part.N;
+  }
+}
+
+// dx (T,K) = dy · W of a group with DoRA: of the parts that have none, the others add theirs.
+void plain_parts_backward(const LinearGroup& group, const Tensor& dy, const Matrix& W,
+                          const Tensor& dx) {
+  ops::fill_bytes(dx, 0);
+  std::int64_t column = 0;
+  for (const Projection& part : group.parts) {
+    if (!has_dora(part)) {
+      product(kNo, Matrix(dy).columns_from(column, part.N), kNo, W.rows_from(column, part.N), 1.0f,
+              1.0f, Matrix(dx), Matrix(dx));
     }
     column += part.N;
   }
@@ -205,6 +291,11 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   const ArenaScope scope(arena);
   if (group.room() > 0) return folded_backward(group, x, saved, dy, arena, dx);
   const Matrix g = Matrix(dy).columns_from(0, group.N());
+  if (std::ranges::any_of(group.parts, has_dora)) {
+    const Matrix W = base_weight(group, x.dtype(), arena);
+    if (dx) plain_parts_backward(group, dy, W, dx);
+    return backward_apart(group, x, saved, run, dy, W, arena, dx);
+  }
   if (dx) {
     const ArenaScope base(arena);
     product(kNo, g, kNo, base_weight(group, x.dtype(), arena), 1.0f, 0.0f, Matrix(dx), Matrix(dx));
@@ -213,7 +304,7 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
     const Matrix gradient(group.grad_weight);
     product(kYes, g, kNo, Matrix(x).columns_from(0, group.K), 1.0f, 1.0f, gradient, gradient);
   }
-  backward_apart(group, x, saved, run, dy, arena, dx);
+  backward_apart(group, x, saved, run, dy, {}, arena, dx);
 }
 
 }  // namespace qlora::cuda

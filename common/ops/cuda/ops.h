@@ -7,24 +7,25 @@
 
 #include "core/arena.h"
 #include "core/tensor.h"
-#include "ops/adamw.h"
+#include "ops/adamw_8bit.h"
 #include "ops/attention.h"
+#include "ops/gate_activation.h"
 
 namespace qlora::cuda {
 
 /// See ops::embedding_forward. table and x of one dtype. Nothing looks at the ids: each is below V.
-void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x);
+void embedding_forward(const Tensor& table, const Tensor& ids, const Tensor& x, double scale);
 
 /// See ops::embedding_backward. dtable is F32.
-void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable);
+void embedding_backward(const Tensor& dx, const Tensor& ids, const Tensor& dtable, double scale);
 
 /// See ops::rms_norm_forward. x, weight and y of one dtype; rstd (rows) F32.
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
-                      const Tensor& rstd);
+                      const Tensor& rstd, double offset);
 
 /// See ops::rms_norm_backward. dweight, where it is wanted, is F32.
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                       const Tensor& dx, const Tensor& dweight);
+                       const Tensor& dx, const Tensor& dweight, double offset);
 
 /// See ops::rope_forward; a sign of −1 is ops::rope_backward. Nothing looks at the positions: each
 /// is within the tables.
@@ -32,16 +33,20 @@ void rope(const Tensor& x, std::int64_t heads, std::int64_t D, const Tensor& pos
           const Tensor& cos, const Tensor& sin, float sign);
 
 /// See ops::swiglu_forward.
-void swiglu_forward(const Tensor& gate_up, const Tensor& y);
+void swiglu_forward(const Tensor& gate_up, const Tensor& y, GateActivation activation);
 
 /// See ops::swiglu_backward.
-void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up);
+void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up,
+                     GateActivation activation);
 
 /// See ops::gradient_norm. Gradients are F32.
 void gradient_norm(std::span<const Tensor> gradients, Arena& arena, const Tensor& norm);
 
 /// See ops::adamw_all. All tensors are F32.
 void adamw_all(const AdamWStep& step, std::span<const AdamWTensors> all);
+
+/// See ops::adamw_8bit_all.
+void adamw_8bit_all(const AdamWStep& step, std::span<const AdamW8bitTensors> all);
 
 /// See ops::attention_forward. qkv and out of one dtype; lse (B,H,T) F32.
 void attention_forward(const AttentionShape& shape, const Tensor& qkv, const Tensor& segments,

@@ -44,11 +44,12 @@ struct Row {
   }
 };
 
-// y = x · rstd ⊙ weight, rstd = 1 / sqrt(mean(x²) + eps); x (rows,C), weight (C), rstd (rows),
-// y (rows,ld)
+// y = x · rstd ⊙ (offset + weight), rstd = 1 / sqrt(mean(x²) + eps); x (rows,C), weight (C),
+// rstd (rows), y (rows,ld)
 template <typename T, int N, int THREADS>
 __global__ void __launch_bounds__(THREADS)
-    forward(const T* x, const T* weight, float eps, int C, T* y, std::int64_t ld, float* rstd) {
+    forward(const T* x, const T* weight, float offset, float eps, int C, T* y, std::int64_t ld,
+            float* rstd) {
   let_next_begin();
   const std::int64_t row = blockIdx.x;
   using Part = Row<T, N, THREADS>;
@@ -68,16 +69,17 @@ __global__ void __launch_bounds__(THREADS)
     part.get(c, k, values);
     load<N>(weight + c, w);
 #pragma unroll
-    for (int j = 0; j < N; ++j) values[j] = values[j] * r * w[j];
+    for (int j = 0; j < N; ++j) values[j] = values[j] * r * (offset + w[j]);
     store<N>(values, y + row * ld + c);
   });
 }
 
-// dx += rstd · (g − x̂ · mean(g ⊙ x̂)), g = weight ⊙ dy, x̂ = x · rstd; dy, x (rows,C), dx (rows,ld)
+// dx += rstd · (g − x̂ · mean(g ⊙ x̂)), g = (offset + weight) ⊙ dy, x̂ = x · rstd; dy, x (rows,C),
+// dx (rows,ld)
 template <typename T, int N, int THREADS>
 __global__ void __launch_bounds__(THREADS)
-    backward(const T* dy, const T* x, const T* weight, const float* rstd, int C, T* dx,
-             std::int64_t ld) {
+    backward(const T* dy, const T* x, const T* weight, float offset, const float* rstd, int C,
+             T* dx, std::int64_t ld) {
   const std::int64_t row = blockIdx.x;
   using Part = Row<T, N, THREADS>;
   const Part x_part(x + row * C, C), dy_part(dy + row * C, C);
@@ -90,7 +92,7 @@ __global__ void __launch_bounds__(THREADS)
     dy_part.get(c, k, dys);
     load<N>(weight + c, w);
 #pragma unroll
-    for (int j = 0; j < N; ++j) dot += w[j] * dys[j] * xs[j];
+    for (int j = 0; j < N; ++j) dot += (offset + w[j]) * dys[j] * xs[j];
   });
   const float mean = block_sum<THREADS>(dot) * r / static_cast<float>(C);
   Part::each(C, [&](int c, int k) {
@@ -100,7 +102,7 @@ __global__ void __launch_bounds__(THREADS)
     load<N>(weight + c, w);
     before.get(c, k, out);
 #pragma unroll
-    for (int j = 0; j < N; ++j) out[j] += r * (w[j] * dys[j] - xs[j] * r * mean);
+    for (int j = 0; j < N; ++j) out[j] += r * ((offset + w[j]) * dys[j] - xs[j] * r * mean);
     store<N>(out, dx + row * ld + c);
   });
 }
@@ -162,7 +164,7 @@ void on_row(int C, bool all_aligned, F&& f) {
 }  // namespace
 
 void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const Tensor& y,
-                      const Tensor& rstd) {
+                      const Tensor& rstd, double offset) {
   const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = x.dim(0);
   const int C = static_cast<int>(x.dim(1));
@@ -172,15 +174,15 @@ void rms_norm_forward(const Tensor& x, const Tensor& weight, double eps, const T
               [&]<int N, int THREADS>(std::integral_constant<int, N>,
                                       std::integral_constant<int, THREADS>) {
                 forward<T, N, THREADS><<<static_cast<unsigned>(rows), THREADS, 0, stream()>>>(
-                    elements<T>(x), elements<T>(weight), static_cast<float>(eps), C, elements<T>(y),
-                    y.dim(1), elements<float>(rstd));
+                    elements<T>(x), elements<T>(weight), static_cast<float>(offset),
+                    static_cast<float>(eps), C, elements<T>(y), y.dim(1), elements<float>(rstd));
               });
   });
   check_launch("rms_norm_forward");
 }
 
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                       const Tensor& dx, const Tensor& dweight) {
+                       const Tensor& dx, const Tensor& dweight, double offset) {
   const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = x.dim(0);
   const int C = static_cast<int>(x.dim(1));
@@ -190,8 +192,9 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, 
               [&]<int N, int THREADS>(std::integral_constant<int, N>,
                                       std::integral_constant<int, THREADS>) {
                 backward<T, N, THREADS><<<static_cast<unsigned>(rows), THREADS, 0, stream()>>>(
-                    elements<T>(dy), elements<T>(x), elements<T>(weight), elements<float>(rstd), C,
-                    elements<T>(dx), dx.dim(1));
+                    elements<T>(dy), elements<T>(x), elements<T>(weight),
+                    static_cast<float>(offset), elements<float>(rstd), C, elements<T>(dx),
+                    dx.dim(1));
                 if (!dweight) return;
                 weight_gradient<T, N><<<blocks_for(C, kLanes * N), kStripThreads, 0, stream()>>>(
                     elements<T>(dy), elements<T>(x), elements<float>(rstd), static_cast<int>(rows),

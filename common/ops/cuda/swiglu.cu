@@ -1,4 +1,4 @@
-// SwiGLU, in one pass over its arrays each way.
+// SwiGLU and GeGLU, in one pass over its arrays each way.
 #include "ops/cuda/ops.h"
 #include "ops/cuda/overlap.cuh"
 #include "ops/cuda/timeline.h"
@@ -16,8 +16,25 @@ __device__ float sigmoid(float z) {
   return __fdividef(1.0f, 1.0f + __expf(-z));
 }
 
-// y (rows,ld) = silu(gate) ⊙ up of gate_up (rows,2F): a block for each row and strip of columns.
-template <typename T, int N>
+// What the gate goes through: z·σ(p(z)), and how fast p grows.
+template <GateActivation ACTIVATION>
+struct Gate {
+  static constexpr float kSlope = 1.5957691216057307f;  // 2·sqrt(2/π)
+  static constexpr float kCubic = 0.044715f;
+
+  static __device__ float p(float z) {
+    if constexpr (ACTIVATION == GateActivation::silu) return z;
+    return kSlope * z * (1.0f + kCubic * z * z);
+  }
+  // z·p'(z)
+  static __device__ float growth(float z) {
+    if constexpr (ACTIVATION == GateActivation::silu) return z;
+    return z * (kSlope * (1.0f + 3.0f * kCubic * z * z));
+  }
+};
+
+// y (rows,ld) = act(gate) ⊙ up of gate_up (rows,2F): a block for each row and strip of columns.
+template <GateActivation ACTIVATION, typename T, int N>
 __global__ void __launch_bounds__(kThreads)
     forward(const T* gate_up, int F, T* y, std::int64_t ld) {
   let_next_begin();
@@ -28,12 +45,13 @@ __global__ void __launch_bounds__(kThreads)
   load<N>(gate_up + row * 2 * F + f, gate);
   load<N>(gate_up + row * 2 * F + F + f, up);
 #pragma unroll
-  for (int j = 0; j < N; ++j) out[j] = gate[j] * sigmoid(gate[j]) * up[j];
+  for (int j = 0; j < N; ++j) out[j] = gate[j] * sigmoid(Gate<ACTIVATION>::p(gate[j])) * up[j];
   store<N>(out, y + row * ld + f);
 }
 
-// dgate = dy ⊙ up ⊙ σ·(1 + gate·(1 − σ)),  dup = dy ⊙ gate·σ;  dgate_up (rows,ld)
-template <typename T, int N>
+// With σ = σ(p(gate)):  dgate = dy ⊙ up ⊙ σ·(1 + gate·p'·(1 − σ)),  dup = dy ⊙ gate·σ;
+// dgate_up (rows,ld)
+template <GateActivation ACTIVATION, typename T, int N>
 __global__ void __launch_bounds__(kThreads)
     backward(const T* gate_up, const T* dy, int F, T* dgate_up, std::int64_t ld) {
   const std::int64_t row = blockIdx.x;
@@ -45,51 +63,62 @@ __global__ void __launch_bounds__(kThreads)
   load<N>(dy + row * F + f, d);
 #pragma unroll
   for (int j = 0; j < N; ++j) {
-    const float sigma = sigmoid(gate[j]);
-    dgate[j] = d[j] * up[j] * sigma * (1.0f + gate[j] * (1.0f - sigma));
+    const float sigma = sigmoid(Gate<ACTIVATION>::p(gate[j]));
+    const float growth = Gate<ACTIVATION>::growth(gate[j]);
+    dgate[j] = d[j] * up[j] * sigma * (1.0f + growth * (1.0f - sigma));
     dup[j] = d[j] * gate[j] * sigma;
   }
   store<N>(dgate, dgate_up + row * ld + f);
   store<N>(dup, dgate_up + row * ld + F + f);
 }
 
-// Calls launch with the width of an access and the grid that covers (rows,F).
+// Calls launch with the activation and the width of an access, both compile-time constants, and
+// with the grid that covers (rows,F).
 template <typename T, typename Launch>
-void over_columns(std::int64_t rows, int F, bool all_aligned, Launch&& launch) {
+void over_columns(GateActivation activation, std::int64_t rows, int F, bool all_aligned,
+                  Launch&& launch) {
   on_width<T>(F % kWide<T> == 0 && all_aligned, [&]<int N>(std::integral_constant<int, N> width) {
-    launch(width, dim3(static_cast<unsigned>(rows), blocks_for(F, kThreads * N)));
+    const dim3 grid(static_cast<unsigned>(rows), blocks_for(F, kThreads * N));
+    if (activation == GateActivation::silu) {
+      launch(std::integral_constant<GateActivation, GateActivation::silu>{}, width, grid);
+    } else {
+      launch(std::integral_constant<GateActivation, GateActivation::gelu_tanh>{}, width, grid);
+    }
   });
 }
 
 }  // namespace
 
-void swiglu_forward(const Tensor& gate_up, const Tensor& y) {
+void swiglu_forward(const Tensor& gate_up, const Tensor& y, GateActivation activation) {
   const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = gate_up.dim(0), F = gate_up.dim(1) / 2, ld = y.dim(1);
   if (rows == 0 || F == 0) return;
   on_element(y, "swiglu_forward", [&]<typename T>(T) {
     const bool wide = ld % kWide<T> == 0 && aligned(gate_up, y);
-    over_columns<T>(rows, static_cast<int>(F), wide,
-                    [&]<int N>(std::integral_constant<int, N>, dim3 grid) {
-                      forward<T, N><<<grid, kThreads, 0, stream()>>>(
+    over_columns<T>(activation, rows, static_cast<int>(F), wide,
+                    [&]<GateActivation A, int N>(std::integral_constant<GateActivation, A>,
+                                                 std::integral_constant<int, N>, dim3 grid) {
+                      forward<A, T, N><<<grid, kThreads, 0, stream()>>>(
                           elements<T>(gate_up), static_cast<int>(F), elements<T>(y), ld);
                     });
   });
   check_launch("swiglu_forward");
 }
 
-void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up) {
+void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgate_up,
+                     GateActivation activation) {
   const Timed timed(ops::Part::element_wise);
   const std::int64_t rows = dy.dim(0), F = dy.dim(1), ld = dgate_up.dim(1);
   if (rows == 0 || F == 0) return;
   on_element(dy, "swiglu_backward", [&]<typename T>(T) {
     const bool wide = ld % kWide<T> == 0 && aligned(gate_up, dy, dgate_up);
-    over_columns<T>(
-        rows, static_cast<int>(F), wide, [&]<int N>(std::integral_constant<int, N>, dim3 grid) {
-          backward<T, N><<<grid, kThreads, 0, stream()>>>(elements<T>(gate_up), elements<T>(dy),
-                                                          static_cast<int>(F),
-                                                          elements<T>(dgate_up), ld);
-        });
+    over_columns<T>(activation, rows, static_cast<int>(F), wide,
+                    [&]<GateActivation A, int N>(std::integral_constant<GateActivation, A>,
+                                                 std::integral_constant<int, N>, dim3 grid) {
+                      backward<A, T, N><<<grid, kThreads, 0, stream()>>>(
+                          elements<T>(gate_up), elements<T>(dy), static_cast<int>(F),
+                          elements<T>(dgate_up), ld);
+                    });
   });
   check_launch("swiglu_backward");
 }

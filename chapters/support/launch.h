@@ -1,0 +1,23 @@
+// Data-parallel runs: who starts their processes, and what each knows of the others.
+#pragma once
+
+#include <optional>
+
+#include "ops/processes.h"
+
+namespace qlora {
+
+/// The place that a launcher has given this process in its environment: torchrun (RANK, WORLD_SIZE,
+/// LOCAL_RANK, MASTER_ADDR, MASTER_PORT), mpirun of Open MPI or MPICH, srun of SLURM; these two
+/// name no host where all processes are on one, and none but MASTER_ADDR does else. Nothing without
+/// one.
+/// @throws UsageError where the variables contradict each other, or MASTER_ADDR is missing
+std::optional<ProcessPlace> place_in_environment();
+
+/// Runs this program `count` times on this host, each with the same arguments and torchrun's
+/// variables, and waits for all. What the first prints is seen; of the others, what the one said
+/// that failed. SIGINT and SIGTERM go on to all of them; where one fails, the rest is ended.
+/// @return the exit code: of the process that failed first, or 0
+int launch_processes(int count);
+
+}  // namespace qlora

@@ -1,0 +1,117 @@
+// encode, decode, render and train-tokenizer through the command line.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/files.h"
+#include "core/json.h"
+#include "support/golden.h"
+#include "support/process.h"
+#include "text/tokenizer.h"
+
+namespace qlora {
+namespace {
+
+using testing::Ended;
+using testing::scratch;
+
+const std::string kTinyBpe = QLORA_SOURCE_DIR "/data/tiny-bpe";
+
+Ended run_verb(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), QLORA_BIN "/ch07_tokens_and_templates");
+  return testing::run_process(arguments, scratch().string(), 60);
+}
+
+std::string in_scratch(const char* name) {
+  return (scratch() / name).string();
+}
+
+void expect_exit(int code, const std::string& says, std::vector<std::string> arguments) {
+  const Ended ended = run_verb(std::move(arguments));
+  EXPECT_EQ(ended.exit_code, code) << ended.output;
+  EXPECT_NE(ended.output.find(says), std::string::npos) << ended.output;
+}
+
+// data/tiny-bpe/README.md has this command.
+TEST(TrainTokenizerVerb, MakesTheSmallTokenizerAgain) {
+  const Ended ended = run_verb(
+      {"train-tokenizer", "--input", QLORA_SOURCE_DIR "/data/prices/train.jsonl", "--vocab-size",
+       "1024", "--special-tokens",
+       "<|begin_of_text|>,<|end_of_text|>,<|start_header_id|>,<|end_header_id|>,<|eot_id|>",
+       "--bos-token", "<|begin_of_text|>", "--output", in_scratch("tokenizer")});
+  ASSERT_TRUE(ended.ok()) << ended.output;
+  EXPECT_EQ(read_file(in_scratch("tokenizer/tokenizer.json")),
+            read_file(kTinyBpe + "/tokenizer.json"));
+}
+
+TEST(TrainTokenizerVerb, RefusesWhatCannotBe) {
+  const std::string text = in_scratch("text.txt");
+  std::ofstream(text) << "a text";
+  const std::string out = in_scratch("refused");
+  expect_exit(2, "--vocab-size",
+              {"train-tokenizer", "--input", text, "--vocab-size", "256", "--special-tokens", "<a>",
+               "--output", out});
+  expect_exit(2, "--bos-token",
+              {"train-tokenizer", "--input", text, "--bos-token", "<a>", "--output", out});
+  expect_exit(3, "nowhere.txt",
+              {"train-tokenizer", "--input", in_scratch("nowhere.txt"), "--output", out});
+}
+
+TEST(EncodeVerb, WritesIdsThatDecodeReads) {
+  const std::string rows = in_scratch("rows.jsonl"), ids = in_scratch("ids.json"),
+                    texts = in_scratch("texts.jsonl");
+  std::ofstream(rows) << R"({"text": "Price is $129"})" << "\n" << R"({"text": "naïve\ncafé"})";
+  ASSERT_TRUE(run_verb({"encode", "--model", kTinyBpe, "--input", rows, "--output", ids}).ok());
+  const Json json = Json::read(ids);
+  ASSERT_EQ(json.at("input_ids").size(), 2u);
+  const Tokenizer tokenizer = Tokenizer::load(kTinyBpe);
+  const auto expected = tokenizer.encode("Price is $129");
+  ASSERT_EQ(json.at("input_ids").at(0).size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(json.at("input_ids").at(0).at(i).as_integer(), expected[i]) << i;
+  }
+  ASSERT_TRUE(run_verb({"decode", "--model", kTinyBpe, "--ids", ids, "--output", texts}).ok());
+  EXPECT_EQ(Json::parse(read_file(texts).substr(0, read_file(texts).find('\n')), texts)
+                .at("text")
+                .as_string(),
+            "Price is $129");
+  const Ended shown =
+      run_verb({"decode", "--model", kTinyBpe, "--ids", ids, "--keep-special-tokens"});
+  EXPECT_EQ(shown.output, "<|begin_of_text|>Price is $129\n<|begin_of_text|>naïve\ncafé\n");
+}
+
+TEST(EncodeVerb, SpecialTokensCanBeLeftOut) {
+  const std::string ids = in_scratch("bare.json");
+  ASSERT_TRUE(run_verb({"encode", "--model", kTinyBpe, "--text", "a", "--no-special-tokens",
+                        "--output", ids})
+                  .ok());
+  EXPECT_EQ(Json::read(ids).at("input_ids").at(0).size(), 1u);
+  expect_exit(2, "one of --text", {"encode", "--model", kTinyBpe, "--output", ids});
+  std::ofstream(in_scratch("pairs.jsonl")) << R"({"prompt": "a", "completion": "b"})";
+  expect_exit(
+      3, "row 1",
+      {"encode", "--model", kTinyBpe, "--input", in_scratch("pairs.jsonl"), "--output", ids});
+  std::ofstream(in_scratch("high.json")) << R"({"input_ids": [[1, 2000]]})";
+  expect_exit(3, "input_ids[0][1]",
+              {"decode", "--model", kTinyBpe, "--ids", in_scratch("high.json")});
+}
+
+TEST(RenderVerb, PrintsConversationsInTheModelsTemplate) {
+  const std::string rows = in_scratch("chats.jsonl");
+  std::ofstream(rows) << R"({"messages": [{"role": "user", "content": "Hi"}]})" << "\n"
+                      << R"({"text": "### Human: a### Assistant: b### Human: c"})" << "\n";
+  const Ended ended = run_verb({"render", "--model", kTinyBpe, "--input", rows,
+                                "--add-generation-prompt", "--date-string", "1 May 2026"});
+  const std::string head =
+      "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: "
+      "December 2023\nToday Date: 1 May 2026\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>"
+      "\n\n";
+  const std::string answer = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n";
+  EXPECT_EQ(ended.output, head + "Hi" + answer + "\n" + head + "a" + answer + "b" + answer + "\n");
+  std::ofstream(in_scratch("text.jsonl")) << R"({"text": "no conversation"})";
+  expect_exit(3, "row 1", {"render", "--model", kTinyBpe, "--input", in_scratch("text.jsonl")});
+  expect_exit(3, "chat template", {"render", "--model", QLORA_TINY_LLAMA, "--input", rows});
+}
+
+}  // namespace
+}  // namespace qlora
