@@ -257,9 +257,8 @@ class Modules {
     }
     mlp.children.push_back(activation("act_fn"));
     Module out{"", type("DecoderLayer"), {}, {std::move(attention), std::move(mlp)}};
-    for (const char* name : {"input_layernorm", "post_attention_layernorm"}) {
-      out.children.push_back(norm(name, C));
-    }
+    out.children.push_back(norm("input_layernorm", C));
+    out.children.push_back(norm("post_attention_layernorm", C));
     if (family_.feedforward_norms) {
       out.children.push_back(norm("pre_feedforward_layernorm", C));
       out.children.push_back(norm("post_feedforward_layernorm", C));
