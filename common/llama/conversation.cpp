@@ -39,17 +39,6 @@ Conversation::Conversation(LlamaModel& model, Tokenizer tokenizer, ChatTemplate 
   }
 }
 
-// The conversation up to where the answer begins.
-std::vector<std::int32_t> Conversation::prompt_ids() const {
-  if (chat_.kind == ChatTemplate::Kind::llama2) return encode_chat(chat_, tokenizer_, messages_);
-  // An empty answer has the header that every answer has; its last token ends the turn.
-  std::vector<Message> with_answer = messages_;
-  with_answer.push_back({"assistant", ""});
-  std::vector<std::int32_t> ids = encode_chat(chat_, tokenizer_, with_answer);
-  ids.pop_back();
-  return ids;
-}
-
 // Leaves in the cache what is the beginning of ids, but for the last of them: the model must see at
 // least one token to say what comes next.
 void Conversation::forget_what_differs(const std::vector<std::int32_t>& ids,
@@ -68,7 +57,8 @@ std::string Conversation::answer(const std::string& said, std::int64_t max_new_t
                                  const Sampling& sampling, Arena& arena,
                                  const std::function<void(const std::string&)>& on_text) {
   messages_.push_back({"user", said});
-  const std::vector<std::int32_t> ids = prompt_ids();
+  const std::vector<std::int32_t> ids =
+      encode_chat(chat_, tokenizer_, messages_, /*add_generation_prompt=*/true);
   const std::int64_t all = std::ssize(ids) + max_new_tokens;
   const std::int64_t most = model_.config.max_position_embeddings;
   if (all > most) {

@@ -32,7 +32,6 @@ class Conversation {
   std::int64_t reused() const { return reused_; }
 
  private:
-  std::vector<std::int32_t> prompt_ids() const;
   void forget_what_differs(const std::vector<std::int32_t>& ids, std::int64_t capacity);
 
   LlamaModel& model_;

@@ -91,6 +91,8 @@ const Family& family_of(const std::string& model_type) {
                        [&](const Family& f) { return f.model_type == model_type; });
 }
 
+constexpr const char* kDora = "lora.dora.DoraLinearLayer";
+
 // As Python prints a float.
 std::string python(double x) {
   return Json(x).dump();
@@ -210,6 +212,7 @@ class Modules {
     const std::string name = shape.name.substr(shape.name.rfind('.') + 1);
     Module base = linear(name, linear_type(module, shape), shape, has_bias(shape));
     Module drop{"lora_dropout", "ModuleDict"}, A{"lora_A", "ModuleDict"}, B{"lora_B", "ModuleDict"};
+    Module magnitude{"lora_magnitude_vector", "ModuleDict"};
     for (std::size_t i = 0; i < adapters_.size(); ++i) {
       const auto found =
           std::find_if(carriers_[i].begin(), carriers_[i].end(),
@@ -220,6 +223,7 @@ class Modules {
       drop.children.push_back(p > 0 ? dropout(key, p) : Module{key, "Identity"});
       A.children.push_back(linear(key, "Linear", {key, shape.K, found->R}, false));
       B.children.push_back(linear(key, "Linear", {key, found->R, shape.N}, false));
+      if (adapters_[i].config.use_dora) magnitude.children.push_back({key, kDora});
     }
     if (A.children.empty()) return base;
     Module out{name, "lora." + base.type};
@@ -230,7 +234,7 @@ class Modules {
                     std::move(B),
                     {"lora_embedding_A", "ParameterDict"},
                     {"lora_embedding_B", "ParameterDict"},
-                    {"lora_magnitude_vector", "ModuleDict"}};
+                    std::move(magnitude)};
     return out;
   }
 
@@ -253,9 +257,8 @@ class Modules {
     }
     mlp.children.push_back(activation("act_fn"));
     Module out{"", type("DecoderLayer"), {}, {std::move(attention), std::move(mlp)}};
-    for (const char* name : {"input_layernorm", "post_attention_layernorm"}) {
-      out.children.push_back(norm(name, C));
-    }
+    out.children.push_back(norm("input_layernorm", C));
+    out.children.push_back(norm("post_attention_layernorm", C));
     if (family_.feedforward_norms) {
       out.children.push_back(norm("pre_feedforward_layernorm", C));
       out.children.push_back(norm("post_feedforward_layernorm", C));

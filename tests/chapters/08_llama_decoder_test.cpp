@@ -136,9 +136,10 @@ TEST(Chapter08, OnlyAttentionMovesInformation) {
   const std::vector<std::int32_t> ids{3, 17, 29, 41, 8}, other{3, 17, 30, 41, 8};
   const auto changed = [&] {
     const Tensor before = hidden_of(model, ids), after = hidden_of(model, other);
-    std::vector<bool> rows;
+    std::vector<bool> rows(5);
     for (std::int64_t t = 0; t < 5; ++t) {
-      rows.push_back(largest_difference(before.rows(t, t + 1), after.rows(t, t + 1)) > 1e-3);
+      const double apart = largest_difference(before.rows(t, t + 1), after.rows(t, t + 1));
+      rows[static_cast<std::size_t>(t)] = apart > 1e-3;
     }
     return rows;
   };

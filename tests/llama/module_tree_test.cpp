@@ -26,6 +26,7 @@ NamedLora adapter_of(const Json& json) {
   LoraConfig& c = adapter.config;
   c.r = json.at("r").as_integer();
   if (const Json* p = json.find("lora_dropout")) c.lora_dropout = p->as_number();
+  if (const Json* dora = json.find("use_dora")) c.use_dora = dora->as_bool();
   std::vector<std::string> names;
   for (const Json& name : json.at("target_modules").as_array()) names.push_back(name.as_string());
   c.target_modules = names;
@@ -60,7 +61,7 @@ TEST(ModuleTree, IsThatOfTransformersAndPeft) {
     EXPECT_EQ(module_tree(config, quantization_in(config), adapters), expected(one));
     ++cases;
   }
-  EXPECT_EQ(cases, 16u);
+  EXPECT_EQ(cases, 17u);
 }
 
 // The course's tree leaves out rotary_emb, the names in_features and out_features, and eps.
