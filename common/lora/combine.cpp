@@ -62,13 +62,13 @@ LoraFactors combine_linear(std::span<const WeightedLora> adapters) {
   return sum;
 }
 
-// [cat]
 LoraFactors combine_cat(std::span<const WeightedLora> adapters) {
   check_sizes(adapters, "combine_cat");
   const std::int64_t K = adapters[0].lora.K, N = adapters[0].lora.N;
   LoraFactors all;
   for (const WeightedLora& a : adapters) all.R += a.lora.R;
   all.B.resize(count(N, all.R));
+  // [cat]
   std::int64_t column = 0;
   for (const WeightedLora& a : adapters) {
     const auto factor = static_cast<float>(a.weight * static_cast<double>(a.lora.scaling));
@@ -78,9 +78,9 @@ LoraFactors combine_cat(std::span<const WeightedLora> adapters) {
     }
     column += a.lora.R;
   }
+  // [/cat]
   return all;
 }
-// [/cat]
 
 // B = U_b S_b V_bᵀ and A = U_a S_a V_aᵀ; B · A = U_b · (S_b V_bᵀ U_a S_a) · V_aᵀ, and the matrix in
 // the middle is small: its singular values are those of the product.

@@ -42,8 +42,8 @@ copy wide "$model" && sed -i 's/"hidden_size": 64/"hidden_size": 96/' "$work/wid
 logits 3 'has shape .* config.json asks for' "$work/wide" "$work/ids.json"
 copy deep "$model" && sed -i 's/"num_hidden_layers": 3/"num_hidden_layers": 4/' "$work/deep/config.json"
 logits 3 'layers.3' "$work/deep" "$work/ids.json"
-copy gemma "$model" && sed -i 's/"model_type": "llama"/"model_type": "gemma"/' "$work/gemma/config.json"
-logits 3 'model_type.*gemma' "$work/gemma" "$work/ids.json"
+copy qwen2 "$model" && sed -i 's/"model_type": "llama"/"model_type": "qwen2"/' "$work/qwen2/config.json"
+logits 3 'model_type.*qwen2' "$work/qwen2" "$work/ids.json"
 copy yarn "$model" && sed -i 's/"rope_type": "llama3"/"rope_type": "yarn"/' "$work/yarn/config.json"
 logits 3 'rope_type.*yarn' "$work/yarn" "$work/ids.json"
 copy broken "$model" && sed -i '3s/$/,,/' "$work/broken/config.json"
@@ -137,7 +137,7 @@ plan 2 'contradict' --model "$tiny" --activations lean --gradient-checkpointing
 plan 2 'offload' --model "$tiny" --activations offload
 plan 2 'target_modules' --model "$tiny" --target-modules lm_head
 plan 3 'nowhere/config.json' --model "$work/nowhere"
-plan 3 'gemma/config.json: model_type' --model "$work/gemma"
+plan 3 'qwen2/config.json: model_type' --model "$work/qwen2"
 plan 4 'needs .* MiB, 64.0 MiB are there; these fit: --' --model "$tiny" --max-memory 64MiB
 
 # options and the machine
