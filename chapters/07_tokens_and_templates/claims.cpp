@@ -16,7 +16,7 @@
 namespace qlora::chapter07 {
 namespace {
 
-constexpr ChatTemplate kLlama2{ChatTemplate::Kind::llama2};
+const ChatTemplate kLlama2{ChatTemplate::Kind::llama2};
 
 // A text in one line, as a program writes it.
 std::string escaped(const std::string& text) {

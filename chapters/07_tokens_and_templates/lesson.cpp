@@ -63,6 +63,7 @@ Json tell_lookup() {
   std::vector<float> E(V * C);
   for (std::size_t i = 0; i < E.size(); ++i) E[i] = Random{7, 3}.normal(i);
   std::vector<std::int32_t> ids;
+  ids.reserve(T);
   for (std::uint64_t t = 0; t < T; ++t) {
     ids.push_back(static_cast<std::int32_t>(Random{7, 4}.below(t, V)));
   }

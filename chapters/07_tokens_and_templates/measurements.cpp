@@ -104,6 +104,7 @@ std::vector<Compression> compression_by_size(const Vocabularies& v) {
 std::vector<Layout> layouts(const Vocabularies& v) {
   const TokenizedDataset set = tokenize_dataset(v.rows, v.byte_level, kPackedLength);
   std::vector<std::int64_t> lengths;
+  lengths.reserve(set.examples.size());
   for (const TokenizedExample& e : set.examples) lengths.push_back(std::ssize(e.input_ids));
   const auto padded = [&](const char* name, const std::vector<std::int64_t>& order) {
     Layout layout{name};

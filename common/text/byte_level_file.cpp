@@ -1,6 +1,6 @@
 #include "text/byte_level_file.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 #include "text/byte_alphabet.h"
@@ -76,7 +76,7 @@ Json model(const BytePairs& pairs) {
 Json tokenizer_json(const BytePairs& pairs, std::string_view split,
                     const std::optional<std::string>& bos) {
   Json::Array added;
-  std::optional<std::int32_t> bos_id;
+  Json processor;
   for (std::size_t id = 0; id < pairs.tokens.size(); ++id) {
     if (pairs.in_text[id]) continue;
     added.push_back(object_of({{"id", static_cast<std::int64_t>(id)},
@@ -86,16 +86,18 @@ Json tokenizer_json(const BytePairs& pairs, std::string_view split,
                                {"rstrip", false},
                                {"normalized", false},
                                {"special", true}}));
-    if (bos && pairs.tokens[id] == *bos) bos_id = static_cast<std::int32_t>(id);
+    if (bos && pairs.tokens[id] == *bos) {
+      processor = post_processor(*bos, static_cast<std::int32_t>(id));
+    }
   }
-  require(!bos || bos_id.has_value(), "tokenizer_json", "a BOS that is a special token");
+  require(!bos || !processor.is_null(), "tokenizer_json", "a BOS that is a special token");
   return object_of({{"version", "1.0"},
                     {"truncation", Json()},
                     {"padding", Json()},
                     {"added_tokens", std::move(added)},
                     {"normalizer", Json()},
                     {"pre_tokenizer", pre_tokenizer(split)},
-                    {"post_processor", bos ? post_processor(*bos, *bos_id) : Json()},
+                    {"post_processor", std::move(processor)},
                     {"decoder", byte_level(true)},
                     {"model", model(pairs)}});
 }

@@ -39,6 +39,7 @@ struct Occurrences {
 std::unordered_map<std::string, std::int64_t> count_pieces(std::span<const std::string> texts,
                                                            const ByteLevelTraining& options) {
   std::vector<AddedToken> special;
+  special.reserve(options.special_tokens.size());
   for (const std::string& token : options.special_tokens) special.push_back({token, 0, true});
   const AddedTokens cuts(special);
   const PreTokenizer pieces(

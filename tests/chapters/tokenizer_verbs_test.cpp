@@ -16,6 +16,7 @@ using testing::Ended;
 using testing::scratch;
 
 const std::string kTinyBpe = QLORA_SOURCE_DIR "/data/tiny-bpe";
+const std::string kPrices = QLORA_SOURCE_DIR "/data/prices/train.jsonl";
 
 Ended run_verb(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), QLORA_BIN "/ch07_tokens_and_templates");
@@ -35,8 +36,7 @@ void expect_exit(int code, const std::string& says, std::vector<std::string> arg
 // data/tiny-bpe/README.md has this command.
 TEST(TrainTokenizerVerb, MakesTheSmallTokenizerAgain) {
   const Ended ended = run_verb(
-      {"train-tokenizer", "--input", QLORA_SOURCE_DIR "/data/prices/train.jsonl", "--vocab-size",
-       "1024", "--special-tokens",
+      {"train-tokenizer", "--input", kPrices, "--vocab-size", "1024", "--special-tokens",
        "<|begin_of_text|>,<|end_of_text|>,<|start_header_id|>,<|end_header_id|>,<|eot_id|>",
        "--bos-token", "<|begin_of_text|>", "--output", in_scratch("tokenizer")});
   ASSERT_TRUE(ended.ok()) << ended.output;

@@ -33,6 +33,7 @@ std::string merge_text(const BytePairs& pairs, const BytePairs::Merge& m) {
 
 std::vector<std::string> merges_of(const BytePairs& pairs) {
   std::vector<std::string> texts;
+  texts.reserve(pairs.merges.size());
   for (const BytePairs::Merge& m : pairs.merges) texts.push_back(merge_text(pairs, m));
   return texts;
 }

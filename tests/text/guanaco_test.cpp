@@ -8,7 +8,7 @@
 namespace qlora {
 namespace {
 
-constexpr ChatTemplate kLlama2{ChatTemplate::Kind::llama2};
+const ChatTemplate kLlama2{ChatTemplate::Kind::llama2};
 
 std::string converted(const char* text) {
   return render_chat(kLlama2, guanaco_messages(text));

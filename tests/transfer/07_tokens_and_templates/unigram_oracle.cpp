@@ -37,6 +37,7 @@ std::vector<std::int32_t> unigram_encode(const UnigramVocabulary& v, std::string
     found = true;
   });
   std::vector<std::int32_t> ids;
+  ids.reserve(best.size());
   for (const Chosen& piece : best) ids.push_back(piece.id);
   return ids;
 }
