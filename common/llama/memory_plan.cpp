@@ -16,8 +16,8 @@ constexpr std::int64_t kNestedMapBytes = 256 * kFloat;  // and that of its block
 constexpr std::int64_t kProductWorkspace = std::int64_t{32} << 20;  // ops/cuda/product.cu
 constexpr std::int64_t kLeastArena = std::int64_t{4} << 20;  // core/arena.cpp: the optimizer's own
 constexpr std::int64_t kBatchTensors = 5;  // I32: ids, mask, labels, positions, targets
-// What a training run on the CPU holds beside its tensors and above an idle process: code, tokenizer,
-// 60,000 rows of the embedded data, what products pack; measured (docs/performance.md).
+// What a training run on the CPU holds beside its tensors and above an idle process: code,
+// tokenizer, 60,000 rows of the embedded data, what products pack; measured (docs/performance.md).
 constexpr std::int64_t kProgram = std::int64_t{24} << 20;
 constexpr double kMostBytes = 4e18;  // below what 64 bits count
 

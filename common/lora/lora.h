@@ -29,8 +29,8 @@ struct LoraWeights {
 /// @throws std::invalid_argument if R is below 1
 double lora_scaling(double lora_alpha, std::int64_t R, bool use_rslora);
 
-/// out (n) = drop(x): zero, or x / (1-p). The mask is a function of the element's index, so that the
-/// backward pass finds the same one. out may be x.
+/// out (n) = drop(x): zero, or x / (1-p). The mask is a function of the element's index, so that
+/// the backward pass finds the same one. out may be x.
 template <typename T>
 void drop(const Dropout& dropout, std::int64_t n, const T* x, T* out);
 

@@ -44,8 +44,8 @@ bool has_dora(const Projection& p);
 void dequantize_codes(const Projection& p, float* out);
 
 /// Projections of one input x (T,K), side by side: q, k and v; gate and up; or one alone.
-/// y (T, ΣN) = x · [W_0; W_1; …]ᵀ, and each adapter adds s · drop(x) · Aᵀ · Bᵀ to its columns; one of
-/// DoRA sets the lengths of its rows, too.
+/// y (T, ΣN) = x · [W_0; W_1; …]ᵀ, and each adapter adds s · drop(x) · Aᵀ · Bᵀ to its columns; one
+/// of DoRA sets the lengths of its rows, too.
 struct LinearGroup {
   std::int64_t K = 0;             ///< in_features
   std::vector<Projection> parts;  ///< in the order of their columns in y
@@ -61,7 +61,8 @@ struct LinearGroup {
 
   /// Columns that rows of x and of dy have behind their own K and ΣN, for the adapters' part of a
   /// GPU's product: all ranks together, rounded up to 64. 0 on the CPU, without adapters, and where
-  /// one has dropout, since then each has an input of its own, or is of DoRA, which scales the base.
+  /// one has dropout, since then each has an input of its own, or is of DoRA, which scales the
+  /// base.
   std::int64_t room() const;
 };
 

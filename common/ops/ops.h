@@ -109,16 +109,17 @@ void swiglu_backward(const Tensor& gate_up, const Tensor& dy, const Tensor& dgat
                      GateActivation activation = GateActivation::silu);
 
 /// y (T, ΣN) = residual + x (T, K + room) · [W_0; W_1; …]ᵀ + Σ s · drop(x) · Aᵀ · Bᵀ; `residual`
-/// may be empty. An adapter with magnitudes does what qlora::dora_forward says instead. `saved` (of take_saved) is for the backward pass, nullptr where there is none.
-/// With y empty `saved` alone is made. The room behind x's columns is written to. bitsandbytes:
-/// Linear4bit.forward; PEFT: result += lora_B(lora_A(dropout(x))) * scaling.
+/// may be empty. An adapter with magnitudes does what qlora::dora_forward says instead. `saved` (of
+/// take_saved) is for the backward pass, nullptr where there is none. With y empty `saved` alone is
+/// made. The room behind x's columns is written to. bitsandbytes: Linear4bit.forward; PEFT: result
+/// += lora_B(lora_A(dropout(x))) * scaling.
 void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,
                     const DropoutRun& run, Arena& arena, const Tensor& y, const LinearSaved* saved);
 
 /// dx (T,K) = dy (T, ΣN + room) · W + adapters' parts, overwritten; empty: nobody needs it.
 /// Gradients of adapters, and of the base where group.grad_weight is there, are added to. A frozen
-/// base gets none. The room behind dy's columns is written to. An adapter of DoRA has to be alone on
-/// its projection.
+/// base gets none. The room behind dy's columns is written to. An adapter of DoRA has to be alone
+/// on its projection.
 void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
                      const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx);
 

@@ -84,7 +84,8 @@ std::int64_t tensor_bytes(const LlamaModel& model) {
   return static_cast<std::int64_t>(sum);
 }
 
-class MemoryOfARun : public ::testing::TestWithParam<std::tuple<LlamaConfig, BaseFormat, bool, bool>> {
+class MemoryOfARun
+    : public ::testing::TestWithParam<std::tuple<LlamaConfig, BaseFormat, bool, bool>> {
  protected:
   static Base base() {
     const auto& [config, format, dropout, dora] = GetParam();
