@@ -70,6 +70,7 @@ void one_hot_vectors(Ledger& ledger, const CourseInputs& in) {
   std::vector<float> E(in.table_rows * in.table_width);
   for (std::size_t i = 0; i < E.size(); ++i) E[i] = Random{7, 1}.normal(i);
   std::vector<std::int32_t> ids;
+  ids.reserve(40);
   for (std::int64_t t = 0; t < 40; ++t) {
     ids.push_back(static_cast<std::int32_t>(Random{7, 2}.below(
         static_cast<std::uint64_t>(t), static_cast<std::uint32_t>(in.table_rows))));
