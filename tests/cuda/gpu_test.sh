@@ -74,7 +74,7 @@ say 'programs' "$(outcome "$log/programs" "$( ((code)) && echo 'FAILED: ')$(tail
 # to handle a hardware exception", whichever kernels it is told to look at): no kernel around a product has
 # shared memory but the cross-entropy, which has tests of its own.
 slow='*Real*:*Golden*:*Model*:CudaGeneration*:CudaDecoder*:CudaTrainer*'
-products='CudaHead*:CudaLinear*:CudaProduct*'
+products='CudaHead*:CudaLinear*:CudaProduct*:CudaDora.Forward*:CudaFamilies*'
 for tool in memcheck racecheck; do
   ((sanitize)) || break
   if ! command -v compute-sanitizer >/dev/null; then
