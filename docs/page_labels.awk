@@ -2,7 +2,7 @@
 # label of any other.
 FNR == 1 {
   label = "mainpage"
-  if (match(FILENAME, /(data|chapters\/[^\/]+)\/README\.md$/)) {
+  if (match(FILENAME, /(data(\/[^\/]+)?|chapters\/[^\/]+)\/README\.md$/)) {
     label = substr(FILENAME, RSTART)
     sub(/\/README\.md$/, "", label)
     gsub(/[^A-Za-z0-9]/, "_", label)

@@ -24,7 +24,8 @@ Vocabularies embedded_vocabularies();
 
 /// A text, and how many tokens it is.
 struct TextCount {
-  std::string name, text;          ///< what it is, and itself
+  std::string name;                ///< what it is
+  std::string text;                ///< itself
   std::int64_t bytes = 0;          ///< UTF-8
   std::int64_t sentencepiece = 0;  ///< tokens, without BOS
   std::int64_t byte_level = 0;     ///< likewise

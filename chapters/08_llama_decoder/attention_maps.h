@@ -12,7 +12,8 @@ namespace qlora::chapter08 {
 /// The attention of every head of every layer on one text.
 struct AttentionMaps {
   std::vector<std::string> tokens;  ///< T of them, as text
-  std::int64_t layers = 0, heads = 0;
+  std::int64_t layers = 0;          ///< of the model
+  std::int64_t heads = 0;           ///< of a layer
 
   /// What the query at position t gives to the key at position j.
   double at(std::int64_t layer, std::int64_t head, std::int64_t t, std::int64_t j) const;

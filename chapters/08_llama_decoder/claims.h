@@ -10,9 +10,9 @@ namespace qlora::chapter08 {
 
 /// The course's inputs: the models that it names, and the points at which it takes SiLU.
 struct CourseInputs {
-  LlamaConfig model = named_config("llama-3.2-3b");    ///< whose module tree it prints
-  LlamaConfig llama31 = named_config("llama-3.1-8b");  ///< "LLaMA 3.1"
-  std::vector<double> silu_at{-2.0, -1.0, 0.0, 1.0, 2.0};
+  LlamaConfig model = named_config("llama-3.2-3b");        ///< whose module tree it prints
+  LlamaConfig llama31 = named_config("llama-3.1-8b");      ///< "LLaMA 3.1"
+  std::vector<double> silu_at{-2.0, -1.0, 0.0, 1.0, 2.0};  ///< where its values are given
   double far = 10.0;                      ///< "large positive", and "large negative" with a minus
   std::vector<double> slopes_at{-1, -2};  ///< where "no hard cut-off" is looked at
 };

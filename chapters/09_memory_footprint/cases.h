@@ -14,8 +14,8 @@ TrainingShape run_of(const std::string& model, std::int64_t R, std::int64_t B, s
 
 /// A GPU and what of its memory a run may take: what it has, less 512 MiB for CUDA itself.
 struct Card {
-  std::string name;
-  std::int64_t bytes = 0;
+  std::string name;        ///< as it is sold
+  std::int64_t bytes = 0;  ///< that a run may take
 };
 
 /// A T4 (15 GiB), a card of 24 GB and one of 80 GB.
@@ -23,8 +23,8 @@ std::vector<Card> cards();
 
 /// A run that was made on an H100, and its peak (docs/performance.md).
 struct MeasuredRun {
-  std::string name;
-  TrainingShape shape;
+  std::string name;     ///< model, rows and policy
+  TrainingShape shape;  ///< the same, for the plan
   double measured = 0;  ///< GiB of all that the process allocated, CUDA's own context not
 };
 
@@ -32,8 +32,9 @@ std::vector<MeasuredRun> measured_runs();
 
 /// Activations of a step of the embedded model on the CPU: as planned, and as the arena had them.
 struct ArenaRow {
-  ActivationPolicy policy;
-  std::int64_t planned = 0, measured = 0;  ///< bytes
+  ActivationPolicy policy;    ///< the one it is of
+  std::int64_t planned = 0;   ///< bytes
+  std::int64_t measured = 0;  ///< bytes
 };
 
 /// Every policy of the CPU, 8 rows of 128 tokens, run for it.

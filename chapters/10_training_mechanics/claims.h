@@ -29,7 +29,7 @@ struct CourseInputs {
   /// The two formats of one configuration: fp16=True, and bnb_4bit_compute_dtype.
   DType autocast = DType::f16, compute = DType::bf16;
 
-  double dropout = 0.05;
+  double dropout = 0.05;  ///< lora_dropout
 
   /// Llama 3.2 3B, and the lite adapters on its attention.
   std::vector<LinearShape> layer{{"self_attn.q_proj", 3072, 3072}, {"self_attn.k_proj", 3072, 1024},

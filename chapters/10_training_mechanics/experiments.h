@@ -11,7 +11,7 @@ namespace qlora::chapter10 {
 
 /// How a batch in parts is made one gradient.
 struct AccumulationRow {
-  std::string name;
+  std::string name;       ///< the way
   double loss = 0;        ///< as it would be logged
   double difference = 0;  ///< of the gradient from the whole batch's, relative to its length
 };
@@ -22,10 +22,10 @@ std::vector<AccumulationRow> accumulation();
 
 /// What a policy costs on one batch.
 struct PolicyRow {
-  ActivationPolicy policy;
-  std::size_t peak = 0;    ///< bytes of activations
-  double seconds = 0;      ///< of a forward and backward pass, the less of two
-  bool same_bits = false;  ///< whether every gradient has the bits of `keep`
+  ActivationPolicy policy;  ///< the one it is of
+  std::size_t peak = 0;     ///< bytes of activations
+  double seconds = 0;       ///< of a forward and backward pass, the less of two
+  bool same_bits = false;   ///< whether every gradient has the bits of `keep`
 };
 
 /// Every policy that the CPU has, on 16 packed rows of 64 tokens.
@@ -33,9 +33,9 @@ std::vector<PolicyRow> policies();
 
 /// A short run.
 struct OptimizerRun {
-  std::string name;
-  std::int64_t bytes = 0;  ///< of the moments
-  std::vector<double> losses;
+  std::string name;            ///< as --optim takes it
+  std::int64_t bytes = 0;      ///< of the moments
+  std::vector<double> losses;  ///< of its steps
 };
 
 /// The first steps of a fine-tuning run with each kind of moments.

@@ -10,8 +10,10 @@ namespace qlora::chapter13 {
 /// One update W + size · ΔW, ΔW of the length of W, merged and stored in three formats: the length
 /// of what is lost of it, as a share of the update.
 struct Survival {
-  double size = 0;                                       ///< ‖update‖ / ‖W‖
-  double lost_float32 = 0, lost_bf16 = 0, lost_nf4 = 0;  ///< of the merged weight
+  double size = 0;          ///< ‖update‖ / ‖W‖
+  double lost_float32 = 0;  ///< of a merged weight in float32
+  double lost_bf16 = 0;     ///< in bfloat16
+  double lost_nf4 = 0;      ///< in NF4
 };
 
 /// @param model  a folder that holds model.layers.1.self_attn.q_proj.weight

@@ -29,8 +29,9 @@ Run train(Change change, bool dora, std::int64_t R);
 /// s · B · A at one α for ranks of R: the size of the update at the start of training, relative to
 /// that of rank 1, under α / r and under α / √r.
 struct Stability {
-  std::int64_t R = 0;           ///< rank
-  double lora = 0, rslora = 0;  ///< root mean square of s·B·A·x, relative to R = 1
+  std::int64_t R = 0;  ///< rank
+  double lora = 0;     ///< root mean square of s·B·A·x, relative to R = 1
+  double rslora = 0;   ///< likewise
 };
 std::vector<Stability> stability();
 

@@ -20,10 +20,10 @@ struct LoraModule {
   Tensor magnitude = {};  ///< (N) of DoRA; else empty
 };
 
-/// The tensors of an adapter as adapter_model.safetensors calls them: of the module
-/// "model.layers.0.self_attn.q_proj", for example
-/// "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight".
+/// The tensors of an adapter.
 enum class AdapterTensor { A, B, magnitude };
+/// What adapter_model.safetensors calls one: of the module "model.layers.0.self_attn.q_proj", for
+/// example "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight".
 std::string adapter_tensor_name(const std::string& module, AdapterTensor tensor);
 
 /// What an adapter folder holds.

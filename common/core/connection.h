@@ -14,7 +14,7 @@ using Deadline = std::chrono::steady_clock::time_point;
 /// One end of a stream of bytes to another process. Moved, not copied; closed with its last owner.
 class Connection {
  public:
-  /// @param socket  a connected one, which this takes over
+  /// Takes over a connected socket.
   explicit Connection(int socket) : socket_(socket) {}
   ~Connection();
   Connection(Connection&& other) noexcept;

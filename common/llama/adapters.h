@@ -38,7 +38,7 @@ void put_adapters(LlamaModel& model, AdapterSet adapters);
 /// What merge_adapters() took off the model, with the norms of DoRA that the merged weights no
 /// longer show.
 struct MergedAdapters {
-  AdapterSet adapters;
+  AdapterSet adapters;                                 ///< as they were
   std::vector<std::vector<std::vector<float>>> norms;  ///< (N) of each adapter; empty: LoRA
 };
 

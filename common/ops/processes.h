@@ -36,7 +36,9 @@ class Processes {
   Processes(const Processes&) = delete;
   Processes& operator=(const Processes&) = delete;
 
+  /// 0 … size−1.
   int rank() const { return place_.rank; }
+  /// Processes of the run.
   int size() const { return place_.size; }
   /// Whether this is the one that logs and saves.
   bool is_first() const { return place_.rank == 0; }
