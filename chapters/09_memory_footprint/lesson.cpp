@@ -89,6 +89,7 @@ Json tell_cards() {
   for (const char* model : {"llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b"}) {
     const TrainingShape shape = run_of(model, 16, 1, 512, ActivationPolicy::keep);
     std::vector<std::vector<FittingBatch>> fits;
+    fits.reserve(all.size());
     for (const Card& card : all) fits.push_back(what_fits(shape, card.bytes));
     for (std::size_t p = 0; p < fits[0].size(); ++p) {
       std::vector<std::string> row{fmt::format("{}, {}", model, to_string(fits[0][p].policy))};

@@ -44,6 +44,7 @@ Combination combination_of(const std::string& name) {
 
 std::vector<PeftAdapter> read_all(const std::vector<std::string>& folders) {
   std::vector<PeftAdapter> adapters;
+  adapters.reserve(folders.size());
   for (const std::string& folder : folders) adapters.push_back(read_adapter(folder));
   return adapters;
 }
@@ -96,7 +97,7 @@ Json merge(const MergeOptions& o, const std::vector<PeftAdapter>& adapters,
   }
   std::optional<Progress> progress;
   const MergeSummary s =
-      merge_folder(*o.model, o.output, settings,
+      merge_folder(o.model.value_or(""), o.output, settings,
                    [&](std::size_t done, std::size_t total, const std::string& tensor) {
                      const auto megabytes = [](std::size_t b) {
                        return static_cast<std::int64_t>(b / 1'000'000) + 1;

@@ -29,8 +29,9 @@ void check_weights(std::size_t adapters, std::span<const double> weights) {
   }
 }
 
-bool is_pattern(const LoraConfig& config) {
-  return config.target_modules && std::holds_alternative<std::string>(*config.target_modules);
+// The regular expression that names an adapter's modules, or nullptr.
+const std::string* pattern_of(const LoraConfig& config) {
+  return config.target_modules ? std::get_if<std::string>(&*config.target_modules) : nullptr;
 }
 
 // That an adapter goes with the first.
@@ -54,7 +55,7 @@ void check_goes_with(const PeftAdapter& first, const PeftAdapter& other, Combina
   if (combination == Combination::linear && a.rank_pattern != b.rank_pattern) {
     refuse("rank_pattern", "gives other ranks than, which linear cannot add to those");
   }
-  if (is_pattern(a) != is_pattern(b)) {
+  if ((pattern_of(a) == nullptr) != (pattern_of(b) == nullptr)) {
     refuse("target_modules", "is a list beside a pattern, or a pattern beside a list");
   }
   if (a.layers_to_transform != b.layers_to_transform || a.layers_pattern != b.layers_pattern) {
@@ -85,8 +86,8 @@ NamesOrPattern united_targets(std::span<const PeftAdapter> adapters) {
   std::set<std::string> names;
   std::vector<std::string> patterns;
   for (const PeftAdapter& a : adapters) {
-    if (is_pattern(a.config)) {
-      patterns.push_back(std::get<std::string>(*a.config.target_modules));
+    if (const std::string* pattern = pattern_of(a.config)) {
+      patterns.push_back(*pattern);
       continue;
     }
     std::vector<std::string> modules;

@@ -3,9 +3,9 @@
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
-#include <tbb/task_scheduler_observer.h>
 
 #include <cstdlib>
+#include <thread>
 
 #include "core/error.h"
 #include "core/stop_signal.h"
@@ -27,13 +27,11 @@ int wanted_threads() {
 thread_local bool inside_chunk = false;
 
 // Signals come to the thread that waits for the others.
-class WithoutSignals : public tbb::task_scheduler_observer {
- public:
-  WithoutSignals() { observe(true); }
-  void on_scheduler_entry(bool is_worker) override {
-    if (is_worker) block_stop_signals();
-  }
-};
+void keep_signals_out() {
+  thread_local bool blocked = false;
+  if (!blocked) block_stop_signals();
+  blocked = true;
+}
 
 }  // namespace
 
@@ -49,12 +47,13 @@ void parallel_chunks(std::int64_t chunks, const std::function<void(std::int64_t)
   }
   static const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
                                          static_cast<std::size_t>(thread_count()));
-  static WithoutSignals workers;
   static tbb::task_arena arena(thread_count());
+  const std::thread::id caller = std::this_thread::get_id();
   arena.execute([&] {
     tbb::parallel_for(
         std::int64_t{0}, chunks,
         [&](std::int64_t i) {
+          if (std::this_thread::get_id() != caller) keep_signals_out();
           inside_chunk = true;
           try {
             f(i);

@@ -61,16 +61,10 @@ std::string text_rows() {
 }
 
 testing::Ended train(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments{QLORA_BIN "/ch12_qlora_finetuning",
-                                     "train",
-                                     "--model",
-                                     QLORA_TINY_LLAMA,
-                                     "--device",
-                                     "cpu",
-                                     "--data",
-                                     text_rows(),
-                                     "--output-dir",
-                                     (scratch() / "out").string()};
+  const std::string program = QLORA_BIN "/ch12_qlora_finetuning";
+  std::vector<std::string> arguments{
+      program, "train",  "--model",   QLORA_TINY_LLAMA, "--device",
+      "cpu",   "--data", text_rows(), "--output-dir",   (scratch() / "out").string()};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return testing::run_process(arguments, scratch().string(), 120);
 }

@@ -134,17 +134,20 @@ TEST(PlanVerb, IsWhatARunOnTheCpuTakes) {
   const testing::Ended idle = run({program, "--help"});
   ASSERT_TRUE(idle.ok()) << idle.output;
   for (const char* policy : {"keep", "lean", "checkpoint"}) {
-    const std::string shape = std::string(" --model " QLORA_TINY_LLAMA) +
-                              " --device cpu --r 16 --target-modules all-linear"
-                              " --per-device-train-batch-size 16 --max-length 256 --activations " +
-                              policy;
+    std::string shape = " --model " QLORA_TINY_LLAMA
+                        " --device cpu --r 16 --target-modules all-linear"
+                        " --per-device-train-batch-size 16 --max-length 256 --activations ";
+    shape += policy;
     const std::string out = in_scratch("out"), json = in_scratch("plan.json");
-    ASSERT_TRUE(plan(testing::shell_words("--json " + json + shape)).ok());
-    const std::string train = program +
-                              " train --data " QLORA_TINY_LLAMA
-                              "/../prices/train.jsonl --packing --max-steps 1 --save-strategy no "
-                              "--output-dir " +
-                              out + shape;
+    std::string planned = "--json ";
+    planned.append(json).append(shape);
+    ASSERT_TRUE(plan(testing::shell_words(planned)).ok());
+    std::string train = program;
+    train
+        .append(" train --data " QLORA_TINY_LLAMA "/../prices/train.jsonl --packing --max-steps 1 ")
+        .append("--save-strategy no --output-dir ")
+        .append(out)
+        .append(shape);
     const testing::Ended ended = run(testing::shell_words(train));
     ASSERT_TRUE(ended.ok()) << ended.output;
     const auto total = static_cast<double>(Json::read(json).at("memory").at("total").as_integer());

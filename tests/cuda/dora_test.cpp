@@ -55,7 +55,8 @@ TEST(CudaDora, NormsAreTheirTwins) {
       ops::dora_norm(widened(W), a, norm);
       const Tensor first = poisoned(DType::f32, {N});
       ops::dora_norm(to_gpu(W), b, first);
-      const double bound = 4 * static_cast<double>(s.R + 1 + s.K / 256 + 8) * 0x1p-24;
+      const std::int64_t a_thread = s.K / 256;  // elements that it adds up
+      const double bound = 4 * static_cast<double>(s.R + 1 + a_thread + 8) * 0x1p-24;
       EXPECT_TRUE(near_twin(first, norm, bound, 0)) << python_name(dtype) << " K " << s.K;
       for (int run = 1; run < kRuns; ++run) {
         const Tensor again = poisoned(DType::f32, {N});

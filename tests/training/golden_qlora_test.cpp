@@ -228,7 +228,8 @@ TEST_P(GoldenFiveSteps, LossesNormsAndFinalAdapter) {
     }
   }
   for (const auto& [part, tensor] : optimizer.state()) {
-    const std::string theirs = "train." + name + ".state." + part;
+    std::string theirs = "train.";
+    theirs.append(name).append(".state.").append(part);
     if (!file.has(theirs)) continue;
     EXPECT_TRUE(close_to_largest(ops::host_copy(tensor), file.tensor(theirs),
                                  part.ends_with("_sq") ? 1e-4 : 5e-5));

@@ -18,6 +18,7 @@ using Numbers = std::vector<double>;
 
 Numbers merge(const std::vector<Numbers>& updates, const Numbers& weights, double density) {
   std::vector<TiesUpdate> all;
+  all.reserve(updates.size());
   for (std::size_t i = 0; i < updates.size(); ++i) all.push_back({updates[i], weights[i]});
   return ties_merge(all, density);
 }
