@@ -32,13 +32,18 @@ function(qlora_cuda_compile target)
     $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${QLORA_WARNINGS_ARE_ERRORS}>>:-Werror=all-warnings>)
 endfunction()
 
+# qlora_cuda_host(target): an OBJECT library of the CUDA back end's host code.
+function(qlora_cuda_host target)
+  add_library(${target} OBJECT)
+  target_link_libraries(${target} PRIVATE qlora_flags)
+  target_include_directories(${target} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+endfunction()
+
 # Attention by cuDNN: built from its headers alone, the library is looked for when a program runs.
 # CUDNN_ROOT and CUDNN_FRONTEND_ROOT, also from the environment, are folders with an include/ in them;
 # Python's packages nvidia-cudnn-cu13 and nvidia-cudnn-frontend, installed with --target DIR, are both
 # in DIR.
-add_library(qlora_cudnn OBJECT)
-target_link_libraries(qlora_cudnn PRIVATE qlora_flags)
-target_include_directories(qlora_cudnn SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+qlora_cuda_host(qlora_cudnn)
 if(QLORA_CUDNN)
   find_path(CUDNN_INCLUDE cudnn.h PATH_SUFFIXES include nvidia/cudnn/include
             HINTS ${CUDNN_ROOT} $ENV{CUDNN_ROOT} ${CUDAToolkit_INCLUDE_DIRS})
@@ -61,9 +66,7 @@ if(NOT sources)
 endif()
 
 # Sums over several GPUs by NCCL: likewise, with NCCL_ROOT.
-add_library(qlora_nccl OBJECT)
-target_link_libraries(qlora_nccl PRIVATE qlora_flags)
-target_include_directories(qlora_nccl SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+qlora_cuda_host(qlora_nccl)
 if(QLORA_NCCL)
   find_path(NCCL_INCLUDE nccl.h PATH_SUFFIXES include nvidia/nccl/include
             HINTS ${NCCL_ROOT} $ENV{NCCL_ROOT} ${CUDAToolkit_INCLUDE_DIRS})

@@ -211,10 +211,6 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
   return 0;
 }
 
-}  // namespace
-
-namespace {
-
 // This process among those that a launcher has started, if one has; the others are silent.
 std::unique_ptr<Processes> meet(const TrainOptions& o, const std::optional<ProcessPlace>& place) {
   if (!place) return std::make_unique<Processes>();

@@ -233,7 +233,7 @@ TrainingResult Run::to_the_end() {
     state_.train_seconds = seconds_before + seconds_since(start_);
     after_step(report);
     if (events_.stop_signal) stopped_by = events_.stop_signal();
-    if (processes_.size() > 1) stopped_by = static_cast<int>(processes_.largest(stopped_by));
+    stopped_by = static_cast<int>(processes_.largest(stopped_by));
     const bool saved = last_checkpoint_ == checkpoint_folder(task_.output_dir, state_.global_step);
     if ((save_is_due() || stopped_by != 0) && !saved) save();
   }

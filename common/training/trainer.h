@@ -48,8 +48,8 @@ struct TrainingTask {
   std::function<void(const std::string& folder)> save_model;
   std::int64_t arena_bytes = 0;  ///< of activations, as planned; 0: as it turns out
   bool timeline = false;         ///< whether each step's time on a GPU is told part by part
-  Processes* processes =
-      nullptr;  ///< that share the micro-batches of each step; nullptr: no others
+  /// That share the micro-batches of each step; nullptr: no others.
+  Processes* processes = nullptr;
 };
 
 /// What a run came to, the part before a resumed checkpoint included.

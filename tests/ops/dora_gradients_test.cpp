@@ -1,15 +1,16 @@
 // DoRA within a group of linear layers against finite differences in double.
 #include <gtest/gtest.h>
 
+#include "linear_run.h"
 #include "ops/ops.h"
 #include "support/finite_difference.h"
 
 namespace qlora {
 namespace {
 
+using testing::LinearRun;
 using testing::matches_finite_differences;
 using testing::normal_tensor;
-using testing::weighted_sum;
 
 constexpr std::int64_t kK = 7;
 
@@ -47,25 +48,15 @@ LinearGroup dora_group(bool dense) {
 }
 
 void check_dora(const LinearGroup& group, const DropoutRun& run) {
-  const std::int64_t T = 4, K = group.K, N = group.N();
-  const Tensor x = normal_tensor({T, K}, 2), residual = normal_tensor({T, N}, 3);
-  const Tensor w = normal_tensor({T, N}, 4), y = zeros({T, N});
-  Arena arena;
-  const LinearSaved saved = take_saved(group, T, DType::f64, arena);
-  const auto f = [&] {
-    ops::linear_forward(group, x, residual, run, arena, y, nullptr);
-    return weighted_sum(y, w);
-  };
-  ops::linear_forward(group, x, residual, run, arena, y, &saved);
-  const Tensor dx = normal_tensor({T, K}, 5);
-  ops::linear_backward(group, x, saved, run, w, arena, dx);
+  LinearRun pass(group, run);
+  const auto f = [&] { return pass.loss(); };
   const Adapter& a = group.parts[1].adapters[0];
-  EXPECT_TRUE(matches_finite_differences(f, x, dx));
-  EXPECT_TRUE(matches_finite_differences(f, residual, w));
+  EXPECT_TRUE(matches_finite_differences(f, pass.x, pass.dx));
+  EXPECT_TRUE(matches_finite_differences(f, pass.residual, pass.w));
   EXPECT_TRUE(matches_finite_differences(f, a.magnitude, a.grad_magnitude));
 
   // The norm is a constant: magnitudes that keep their ratio to it see it so.
-  Tensor W = Tensor::zeros(DType::f64, {5, K});
+  Tensor W = Tensor::zeros(DType::f64, {5, kK});
   if (group.weight) {
     W = group.weight.rows(3, 8);
   } else {

@@ -1,5 +1,5 @@
-// What other families than Llama ask of the ops: a norm of 1 + weight, GeGLU, scaled embeddings.
-// Backward passes against finite differences in double, at odd sizes.
+// What other families than Llama ask of the ops: a norm of 1 + weight, GeGLU. Their gradients, and
+// those of scaled embeddings, stand with all others in gradients_test.cpp.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,28 +13,11 @@ namespace qlora {
 namespace {
 
 using testing::is_close;
-using testing::matches_finite_differences;
 using testing::normal_tensor;
 using testing::same_bytes;
-using testing::weighted_sum;
 
 Tensor zeros(Shape shape) {
   return Tensor::zeros(DType::f64, std::move(shape));
-}
-
-TEST(OffsetNorm, GradientsAreFiniteDifferences) {
-  const std::int64_t rows = 5, C = 7;
-  const Tensor x = normal_tensor({rows, C}, 1), weight = normal_tensor({C}, 2);
-  const Tensor w = normal_tensor({rows, C}, 3), y = zeros({rows, C}), rstd = zeros({rows});
-  const auto f = [&] {
-    ops::rms_norm_forward(x, weight, 1e-5, y, rstd, 1.0);
-    return weighted_sum(y, w);
-  };
-  f();
-  const Tensor dx = zeros({rows, C}), dweight = zeros({C});
-  ops::rms_norm_backward(w, x, weight, rstd, dx, dweight, 1.0);
-  EXPECT_TRUE(matches_finite_differences(f, x, dx));
-  EXPECT_TRUE(matches_finite_differences(f, weight, dweight));
 }
 
 // A weight of zeros leaves Gemma's norm as it is, one of ones Llama's: the same bits.
@@ -49,18 +32,6 @@ TEST(OffsetNorm, TheOffsetIsAddedToTheWeight) {
   ops::rms_norm_forward(x, weight, 1e-6, y, rstd, 1.0);
   ops::rms_norm_forward(x, more, 1e-6, other, rstd);
   EXPECT_TRUE(same_bytes(y, other));
-}
-
-TEST(GeGlu, GradientsAreFiniteDifferences) {
-  const std::int64_t rows = 3, F = 5;
-  const Tensor gate_up = normal_tensor({rows, 2 * F}, 1, 3.0), w = normal_tensor({rows, F}, 2);
-  const Tensor y = zeros({rows, F}), gradient = zeros({rows, 2 * F});
-  const auto f = [&] {
-    ops::swiglu_forward(gate_up, y, GateActivation::gelu_tanh);
-    return weighted_sum(y, w);
-  };
-  ops::swiglu_backward(gate_up, w, gradient, GateActivation::gelu_tanh);
-  EXPECT_TRUE(matches_finite_differences(f, gate_up, gradient));
 }
 
 // The definition (Hendrycks & Gimpel 2016, section 2; torch: gelu(approximate='tanh')). The CPU's
@@ -79,21 +50,6 @@ TEST(GeGlu, IsItsDefinition) {
     const double gelu = 0.5 * z * (1 + std::tanh(root * (z + 0.044715 * z * z * z)));
     EXPECT_TRUE(is_close(y.data<double>()[j], gelu * gate[161 + j], 1.5e-14, 2e-14)) << z;
   }
-}
-
-TEST(ScaledEmbedding, GradientsAreFiniteDifferences) {
-  const std::int64_t V = 5, C = 3;
-  const std::vector<std::int32_t> some{4, 0, 4, 2};  // one token twice, others not at all
-  const Tensor ids = Tensor::from<std::int32_t>(some, {4});
-  const Tensor table = normal_tensor({V, C}, 1), w = normal_tensor({4, C}, 2);
-  const Tensor x = zeros({4, C}), dtable = zeros({V, C});
-  const auto f = [&] {
-    ops::embedding_forward(table, ids, x, 1.75);
-    return weighted_sum(x, w);
-  };
-  ops::embedding_backward(w, ids, dtable, 1.75);
-  EXPECT_TRUE(matches_finite_differences(f, table, dtable));
-  EXPECT_EQ(x.data<double>()[0], 1.75 * table.data<double>()[4 * C]);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Every op's backward pass against finite differences in double, at odd sizes.
 #include <gtest/gtest.h>
 
+#include "linear_run.h"
 #include "ops/ops.h"
 #include "support/finite_difference.h"
 #include "support/matcher.h"
@@ -13,6 +14,7 @@ void PrintTo(const AttentionShape& s, std::ostream* out) {
 
 namespace {
 
+using testing::LinearRun;
 using testing::matches_finite_differences;
 using testing::normal_tensor;
 using testing::same_bytes;
@@ -23,23 +25,25 @@ Tensor zeros(Shape shape) {
 }
 
 TEST(Gradients, RmsNorm) {
-  const std::int64_t rows = 5, C = 7;
-  const Tensor x = normal_tensor({rows, C}, 1), weight = normal_tensor({C}, 2);
-  const Tensor w = normal_tensor({rows, C}, 3), y = zeros({rows, C}), rstd = zeros({rows});
-  const auto f = [&] {
-    ops::rms_norm_forward(x, weight, 1e-5, y, rstd);
-    return weighted_sum(y, w);
-  };
-  f();
-  const Tensor dx = zeros({rows, C}), dweight = zeros({C});
-  ops::rms_norm_backward(w, x, weight, rstd, dx, dweight);
-  EXPECT_TRUE(matches_finite_differences(f, x, dx));
-  EXPECT_TRUE(matches_finite_differences(f, weight, dweight));
-  // Both are added to what is there: a second call doubles them.
-  const Tensor once = dx.clone();
-  ops::rms_norm_backward(w, x, weight, rstd, dx, dweight);
-  for (std::int64_t i = 0; i < dx.numel(); ++i) {
-    EXPECT_EQ(dx.data<double>()[i], 2 * once.data<double>()[i]);
+  for (const double offset : {0.0, 1.0}) {  // Llama's, and Gemma's of 1 + weight
+    const std::int64_t rows = 5, C = 7;
+    const Tensor x = normal_tensor({rows, C}, 1), weight = normal_tensor({C}, 2);
+    const Tensor w = normal_tensor({rows, C}, 3), y = zeros({rows, C}), rstd = zeros({rows});
+    const auto f = [&] {
+      ops::rms_norm_forward(x, weight, 1e-5, y, rstd, offset);
+      return weighted_sum(y, w);
+    };
+    f();
+    const Tensor dx = zeros({rows, C}), dweight = zeros({C});
+    ops::rms_norm_backward(w, x, weight, rstd, dx, dweight, offset);
+    EXPECT_TRUE(matches_finite_differences(f, x, dx)) << offset;
+    EXPECT_TRUE(matches_finite_differences(f, weight, dweight)) << offset;
+    // Both are added to what is there: a second call doubles them.
+    const Tensor once = dx.clone();
+    ops::rms_norm_backward(w, x, weight, rstd, dx, dweight, offset);
+    for (std::int64_t i = 0; i < dx.numel(); ++i) {
+      EXPECT_EQ(dx.data<double>()[i], 2 * once.data<double>()[i]);
+    }
   }
 }
 
@@ -60,30 +64,36 @@ TEST(Gradients, Rope) {
   EXPECT_TRUE(matches_finite_differences(f, x, dx));
 }
 
-TEST(Gradients, SwiGlu) {
-  const std::int64_t rows = 3, F = 5;
-  const Tensor gate_up = normal_tensor({rows, 2 * F}, 1, 3.0), w = normal_tensor({rows, F}, 2);
-  const Tensor y = zeros({rows, F}), gradient = zeros({rows, 2 * F});
-  const auto f = [&] {
-    ops::swiglu_forward(gate_up, y);
-    return weighted_sum(y, w);
-  };
-  ops::swiglu_backward(gate_up, w, gradient);
-  EXPECT_TRUE(matches_finite_differences(f, gate_up, gradient));
+TEST(Gradients, SwiGluAndGeGlu) {
+  for (const GateActivation activation : {GateActivation::silu, GateActivation::gelu_tanh}) {
+    const std::int64_t rows = 3, F = 5;
+    const Tensor gate_up = normal_tensor({rows, 2 * F}, 1, 3.0), w = normal_tensor({rows, F}, 2);
+    const Tensor y = zeros({rows, F}), gradient = zeros({rows, 2 * F});
+    const auto f = [&] {
+      ops::swiglu_forward(gate_up, y, activation);
+      return weighted_sum(y, w);
+    };
+    ops::swiglu_backward(gate_up, w, gradient, activation);
+    EXPECT_TRUE(matches_finite_differences(f, gate_up, gradient)) << static_cast<int>(activation);
+  }
 }
 
 TEST(Gradients, Embedding) {
-  const std::int64_t V = 5, C = 3;
-  const std::vector<std::int32_t> some{4, 0, 4, 2};  // one token twice, others not at all
-  const Tensor ids = Tensor::from<std::int32_t>(some, {4});
-  const Tensor table = normal_tensor({V, C}, 1), w = normal_tensor({4, C}, 2);
-  const Tensor x = zeros({4, C}), dtable = zeros({V, C});
-  const auto f = [&] {
-    ops::embedding_forward(table, ids, x);
-    return weighted_sum(x, w);
-  };
-  ops::embedding_backward(w, ids, dtable);
-  EXPECT_TRUE(matches_finite_differences(f, table, dtable));
+  for (const double scale : {1.0, 1.75}) {
+    const std::int64_t V = 5, C = 3;
+    const std::vector<std::int32_t> some{4, 0, 4, 2};  // one token twice, others not at all
+    const Tensor ids = Tensor::from<std::int32_t>(some, {4});
+    const Tensor table = normal_tensor({V, C}, 1), w = normal_tensor({4, C}, 2);
+    const Tensor x = zeros({4, C}), dtable = zeros({V, C});
+    const auto f = [&] {
+      ops::embedding_forward(table, ids, x, scale);
+      return weighted_sum(x, w);
+    };
+    ops::embedding_backward(w, ids, dtable, scale);
+    EXPECT_TRUE(matches_finite_differences(f, table, dtable)) << scale;
+    f();
+    EXPECT_EQ(x.data<double>()[0], scale * table.data<double>()[4 * C]);
+  }
 }
 
 class AttentionGradients : public ::testing::TestWithParam<AttentionShape> {};
@@ -190,21 +200,11 @@ LinearGroup group_of(std::int64_t K, bool dense) {
 }
 
 void check_linear(LinearGroup group, const DropoutRun& run) {
-  const std::int64_t T = 4, K = group.K, N = group.N();
-  const Tensor x = normal_tensor({T, K}, 2), residual = normal_tensor({T, N}, 3);
-  const Tensor w = normal_tensor({T, N}, 4), y = zeros({T, N});
-  Arena arena;
-  const LinearSaved saved = take_saved(group, T, DType::f64, arena);
-  const auto f = [&] {
-    ops::linear_forward(group, x, residual, run, arena, y, nullptr);
-    return weighted_sum(y, w);
-  };
-  ops::linear_forward(group, x, residual, run, arena, y, &saved);
   if (group.weight) group.grad_weight = zeros(group.weight.shape());
-  const Tensor dx = normal_tensor({T, K}, 5);
-  ops::linear_backward(group, x, saved, run, w, arena, dx);
-  EXPECT_TRUE(matches_finite_differences(f, x, dx));
-  EXPECT_TRUE(matches_finite_differences(f, residual, w));
+  LinearRun pass(group, run);
+  const auto f = [&] { return pass.loss(); };
+  EXPECT_TRUE(matches_finite_differences(f, pass.x, pass.dx));
+  EXPECT_TRUE(matches_finite_differences(f, pass.residual, pass.w));
   if (group.weight) {
     EXPECT_TRUE(matches_finite_differences(f, group.weight, group.grad_weight));
   }
