@@ -1,20 +1,10 @@
 #include "support/planning.h"
 
 #include "checkpoint/bitsandbytes.h"
-#include "core/error.h"
 #include "llama/shapes.h"
-#include "ops/device_memory.h"
 
 namespace qlora {
 namespace {
-
-Json config_of(const ModelOptions& o) {
-  if (o.model.empty() == o.random_model.empty()) {
-    throw UsageError("one of --model DIR and --random-model NAME is needed");
-  }
-  if (o.model.empty()) return to_json(named_config(o.random_model));
-  return Json::read(o.model + "/config.json");
-}
 
 // How the linear layers are held: as the folder has them, or as they are quantized on loading.
 void set_base(const Json& config, const ModelOptions& o, TrainingShape& shape) {
@@ -41,7 +31,7 @@ void set_base(const Json& config, const ModelOptions& o, TrainingShape& shape) {
 }  // namespace
 
 TrainingShape training_shape(const ModelOptions& model, const TrainingOptions& training) {
-  const Json config = config_of(model);
+  const Json config = model_config(model);
   TrainingShape shape;
   shape.config = llama_config(config);
   model_shapes(config);  // refuses more layers than anybody has

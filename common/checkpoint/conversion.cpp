@@ -107,6 +107,14 @@ std::vector<std::string> companions_of(const TensorFiles& files, const std::stri
   return companions_in_8bit(files, name);
 }
 
+std::set<std::string> all_companions(const TensorFiles& files) {
+  std::set<std::string> parts;
+  for (const std::string& name : files.names()) {
+    for (std::string& part : companions_of(files, name)) parts.insert(std::move(part));
+  }
+  return parts;
+}
+
 Conversion::Conversion(const TensorFiles& in, std::vector<ConversionItem> items,
                        const QuantizeSettings& settings, std::optional<DType> dtype,
                        const QuantizeProgress& progress)

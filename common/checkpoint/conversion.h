@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct ConversionItem {
 /// Whether a tensor is stored in one of the formats, and what else belongs to it then.
 bool is_quantized(const TensorFiles& files, const std::string& name);
 std::vector<std::string> companions_of(const TensorFiles& files, const std::string& name);
+
+/// The companions of all tensors: what is no weight of its own.
+std::set<std::string> all_companions(const TensorFiles& files);
 
 /// Two walks over the input. announce() says what will be written, because the header comes first;
 /// write() converts tensor after tensor.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <set>
 
 #include "checkpoint/conversion.h"
 #include "checkpoint/eight_bit.h"
@@ -21,10 +20,7 @@ struct Weight {
 };
 
 std::vector<Weight> weights_of(const ModelFolder& in, std::optional<DType> dtype) {
-  std::set<std::string> parts;
-  for (const std::string& name : in.tensors.names()) {
-    for (std::string& part : companions_of(in.tensors, name)) parts.insert(std::move(part));
-  }
+  const std::set<std::string> parts = all_companions(in.tensors);
   std::vector<Weight> weights;
   for (const std::string& name : in.tensors.names()) {
     if (parts.count(name) > 0) continue;

@@ -1,7 +1,6 @@
 #include "checkpoint/quantize_files.h"
 
 #include <algorithm>
-#include <set>
 
 #include "checkpoint/conversion.h"
 #include "core/files.h"
@@ -32,10 +31,7 @@ std::vector<ConversionItem> items_to_quantize(const TensorFiles& in, F&& wanted)
 
 // Quantized tensors to restore, and the others, but for the parts of the quantized ones.
 std::vector<ConversionItem> items_to_restore(const TensorFiles& in) {
-  std::set<std::string> parts;
-  for (const std::string& name : in.names()) {
-    for (std::string& part : companions_of(in, name)) parts.insert(std::move(part));
-  }
+  const std::set<std::string> parts = all_companions(in);
   if (parts.empty()) throw BadInput(in.path(), "", "holds no quantized tensor");
   std::vector<ConversionItem> items;
   for (const std::string& name : in.names()) {
