@@ -66,8 +66,20 @@ struct Pass {
   }
 };
 
-// All gradients of the decoder are those of one whose weights were replaced, to the last bit: with
-// clip = 1 the estimator changes nothing.
+// A product of one projection ends its tiles elsewhere than one of a group of them: sums of ten
+// terms (tokens) are added in two orders, each off by 10 · 2^-53 of their magnitudes, which together
+// are a few times the tensor's largest element.
+constexpr double kOrder = 1e-13;
+
+::testing::AssertionResult same_gradient(const Parameter& p, const Tensor& expected) {
+  const bool grouped = is_linear(p.name) && !p.name.ends_with("o_proj.weight") &&
+                       !p.name.ends_with("down_proj.weight");
+  return grouped ? testing::close_to_largest(p.grad, expected, kOrder)
+                 : same_bytes(p.grad, expected);
+}
+
+// All gradients of the decoder are those of one whose weights were replaced: with clip = 1 the
+// estimator changes nothing.
 TEST(FakeQuantizedDecoder, GradientsAreThoseOfAModelOfTheQuantizedWeights) {
   for (const FakeFormat& format : kFormats) {
     for (const auto policy : {ActivationPolicy::keep, ActivationPolicy::checkpoint}) {
@@ -82,7 +94,7 @@ TEST(FakeQuantizedDecoder, GradientsAreThoseOfAModelOfTheQuantizedWeights) {
       const auto before = dense_weights(untouched), after = dense_weights(model),
                  rounded = dense_weights(other);
       for (std::size_t i = 0; i < pass.parameters.size(); ++i) {
-        EXPECT_TRUE(same_bytes(pass.parameters[i].grad, expected.parameters[i].grad))
+        EXPECT_TRUE(same_gradient(pass.parameters[i], expected.parameters[i].grad))
             << pass.parameters[i].name;
       }
       for (std::size_t i = 0; i < before.size(); ++i) {
@@ -124,7 +136,7 @@ TEST(FakeQuantizedDecoder, WhatIsCutOffGetsNoGradient) {
     } else {
       std::copy_n(q.grad.data<double>(), q.grad.numel(), masked.data<double>());
     }
-    EXPECT_TRUE(same_bytes(p.grad, masked)) << p.name;
+    EXPECT_TRUE(same_gradient(p, masked)) << p.name;
     for (const double g : p.grad.span<double>()) cut += g == 0;
   }
   EXPECT_GT(cut, 100u);
