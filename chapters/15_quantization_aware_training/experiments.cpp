@@ -56,11 +56,13 @@ class Decoders {
                      std::uint64_t seed) {
     LoadOptions load;
     load.placement = placement_of(run_);
-    LlamaModel model = load_model(folder_, load);
-    if (format) fake_quantize(model, *format);
     PriceRun run = run_;
     run.seed = static_cast<std::int64_t>(seed);
+    // [qat]
+    LlamaModel model = load_model(folder_, load);
+    if (format) fake_quantize(model, *format);
     tune_on_prices(label, model, enable_full_training(model), price_arguments(run), data_);
+    // [/qat]
     return model;
   }
 
@@ -97,11 +99,10 @@ Experiment network_experiment() {
                         }});
   for (const int bits : {8, 4, 3, 2}) {
     for (const Method method : {Method::ptq, Method::qat, Method::biases}) {
-      e.variants.push_back({"int" + std::to_string(bits) + " " + name_of(method),
-                            [=](std::uint64_t seed) {
-                              return std::vector<Figure>{
-                                  {"error", network_error(method, bits, seed)}};
-                            }});
+      e.variants.push_back(
+          {"int" + std::to_string(bits) + " " + name_of(method), [=](std::uint64_t seed) {
+             return std::vector<Figure>{{"error", network_error(method, bits, seed)}};
+           }});
     }
   }
   return e;

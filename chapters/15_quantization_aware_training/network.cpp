@@ -157,8 +157,8 @@ double network_error(Method method, int bits, std::uint64_t seed) {
   const FakeFormat format = integers_of(bits);
   if (method == Method::ptq) {
     const chapter01::Network net = trained(std::nullopt, true, seed);
-    return error_of({TrainedLayer(net.hidden, format).seen(),
-                     TrainedLayer(net.output, format).seen()});
+    return error_of(
+        {TrainedLayer(net.hidden, format).seen(), TrainedLayer(net.output, format).seen()});
   }
   return error_of(trained(format, method == Method::qat, seed));
 }

@@ -53,6 +53,7 @@ Tensor seen_weight(const LinearGroup& group, Arena& arena) {
   return seen;
 }
 
+// [gradient]
 void add_weight_gradient(const LinearGroup& group, Arena& arena, const AddProduct& add) {
   if (std::ranges::none_of(group.parts, has_fake)) return add(0, group.N(), group.grad_weight);
   std::int64_t row = 0;
@@ -69,5 +70,6 @@ void add_weight_gradient(const LinearGroup& group, Arena& arena, const AddProduc
     row += part.N;
   }
 }
+// [/gradient]
 
 }  // namespace qlora::ops

@@ -12,8 +12,7 @@ namespace qlora::ops {
 Tensor seen_weight(const LinearGroup& group, Arena& arena);
 
 /// dW (columns, K) += dyᵀ (columns, T) · x (T,K) of the columns of dy from `column` on.
-using AddProduct =
-    std::function<void(std::int64_t column, std::int64_t columns, const Tensor& dW)>;
+using AddProduct = std::function<void(std::int64_t column, std::int64_t columns, const Tensor& dW)>;
 
 /// Adds to group.grad_weight: in one product, or where a projection has a fake format in one for
 /// each projection, whose gradient goes through fake_quantize_backward().

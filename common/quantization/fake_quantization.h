@@ -6,9 +6,9 @@
 
 namespace qlora {
 
-/// out[i] = clamp(round(x[i] / s), -Q, Q) * s with Q = 2^(bits - 1) - 1 and s = range / Q: symmetric
-/// integers whose largest stands for `range`, ties to even. A NaN becomes 0, as does everything
-/// where the range is 0. T is float or double.
+/// out[i] = clamp(round(x[i] / s), -Q, Q) * s with Q = 2^(bits - 1) - 1 and s = range / Q:
+/// symmetric integers whose largest stands for `range`, ties to even. A NaN becomes 0, as does
+/// everything where the range is 0. T is float or double.
 ///
 /// @param x      [n], values that share the range
 /// @param bits   2 to 16

@@ -26,7 +26,8 @@ struct FakeFormat {
   std::int64_t blocksize = 64;  ///< values that share a range, kRangePerRow or kRangePerTensor
   double clip = 1.0;            ///< range = clip · absmax; below 1 the largest values are cut off
 
-  /// Values of a weight of n, in rows of `columns`, that share a range; the last block may be short.
+  /// Values of a weight of n, in rows of `columns`, that share a range; the last block may be
+  /// short.
   /// @throws std::invalid_argument if sizes or the format do not fit
   std::int64_t values_a_range(std::int64_t columns, std::int64_t n) const {
     require(columns >= 1 && n % columns == 0, "fake_quantize", "whole rows of a weight");

@@ -67,8 +67,8 @@ struct Pass {
 };
 
 // A product of one projection ends its tiles elsewhere than one of a group of them: sums of ten
-// terms (tokens) are added in two orders, each off by 10 · 2^-53 of their magnitudes, which together
-// are a few times the tensor's largest element.
+// terms (tokens) are added in two orders, each off by 10 · 2^-53 of their magnitudes, which
+// together are a few times the tensor's largest element.
 constexpr double kOrder = 1e-13;
 
 ::testing::AssertionResult same_gradient(const Parameter& p, const Tensor& expected) {
@@ -88,7 +88,8 @@ TEST(FakeQuantizedDecoder, GradientsAreThoseOfAModelOfTheQuantizedWeights) {
       fake_quantize(model, format);
       fake_quantize(other, format);
       round_to_fake_formats(other);
-      other.for_each_projection([](LinearGroup&, Projection& p) { EXPECT_FALSE(p.fake.has_value()); });
+      other.for_each_projection(
+          [](LinearGroup&, Projection& p) { EXPECT_FALSE(p.fake.has_value()); });
       const Pass pass(model, policy), expected(other, policy);
       EXPECT_EQ(pass.loss, expected.loss);
       const auto before = dense_weights(untouched), after = dense_weights(model),

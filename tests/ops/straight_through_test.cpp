@@ -64,8 +64,8 @@ TEST(StraightThroughLinear, WeightGradientIsThatOfTheQuantizedWeightWhereNothing
     const Tensor passed = Tensor::zeros(DType::f64, {5, kK}), w = group.weight.rows(3, kN);
     ops::fake_quantize_backward(format, w, other.grad_weight.rows(3, kN), passed);
     // products of four terms, in the same order
-    EXPECT_TRUE(testing::all_close(group.grad_weight.rows(0, 3), other.grad_weight.rows(0, 3),
-                                   1e-14));
+    EXPECT_TRUE(
+        testing::all_close(group.grad_weight.rows(0, 3), other.grad_weight.rows(0, 3), 1e-14));
     EXPECT_TRUE(testing::all_close(group.grad_weight.rows(3, kN), passed, 1e-14));
     const bool cuts = format.clip < 1;
     EXPECT_EQ(static_cast<bool>(same_bytes(passed, other.grad_weight.rows(3, kN))), !cuts);

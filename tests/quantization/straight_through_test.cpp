@@ -155,8 +155,8 @@ TEST(StraightThrough, TheRangeIsTheForwardPasss) {
 }
 
 TEST(StraightThrough, GradientIsThatOfTheClampedWeight) {
-  // What the estimator puts in the staircase's place is clamp(w, -r, r) of a constant r: that can be
-  // differentiated, and finite differences see the same gradient of Σ g ⊙ clamp(w).
+  // What the estimator puts in the staircase's place is clamp(w, -r, r) of a constant r: that can
+  // be differentiated, and finite differences see the same gradient of Σ g ⊙ clamp(w).
   const Tensor w = testing::normal_tensor({5, 8}, 8), g = testing::normal_tensor({5, 8}, 9);
   const FakeFormat format = integers(4, kRangePerTensor, 0.6);
   double largest = 0;

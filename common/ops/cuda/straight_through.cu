@@ -52,12 +52,12 @@ __device__ void for_each_value(const Blocks<T>& blocks, F&& f) {
   for (std::int64_t i = begin + lane; i < end; i += LANES) f(i, range);
 }
 
-// clamp(round(w / s), -Q, Q) · s with s = r / Q, or r times the value of NF4 that w / r is nearest to
+// clamp(round(w / s), -Q, Q) · s with s = r / Q, or r times the value of NF4 that w / r is nearest
+// to
 __device__ float on_level(const Levels& levels, float w, float range) {
   if (!levels.nf4) {
     const float scale = __fdiv_rn(range, levels.largest), q = rintf(__fdiv_rn(w, scale));
-    return isnan(q) ? 0.0f
-                    : __fmul_rn(fminf(fmaxf(q, -levels.largest), levels.largest), scale);
+    return isnan(q) ? 0.0f : __fmul_rn(fminf(fmaxf(q, -levels.largest), levels.largest), scale);
   }
   const float scaled = __fmul_rn(w, __fdiv_rn(1.0f, range));
   float value = levels.values[0];
@@ -101,11 +101,11 @@ void on_blocks(const char* op, const FakeFormat& format, const Tensor& w, F&& f)
 }  // namespace
 
 void fake_quantize(const FakeFormat& format, const Tensor& w, const Tensor& w_q) {
-  const Levels levels(format);
   on_blocks("fake_quantize", format, w,
             [&]<typename T, int LANES>(const Blocks<T>& blocks, std::integral_constant<int, LANES>,
                                        unsigned grid, int threads) {
-              quantize<LANES><<<grid, threads, 0, stream()>>>(blocks, levels, elements<T>(w_q));
+              quantize<LANES>
+                  <<<grid, threads, 0, stream()>>>(blocks, Levels(format), elements<T>(w_q));
             });
 }
 

@@ -6,8 +6,8 @@
 
 namespace qlora::cuda {
 
-/// See ops::fake_quantize. w and w_q of one dtype, float32, bfloat16 or float16. A range is found by
-/// one warp, above 4096 values by one block of threads.
+/// See ops::fake_quantize. w and w_q of one dtype, float32, bfloat16 or float16. A range is found
+/// by one warp, above 4096 values by one block of threads.
 void fake_quantize(const FakeFormat& format, const Tensor& w, const Tensor& w_q);
 
 /// See ops::fake_quantize_backward. dw_q and dw F32.
