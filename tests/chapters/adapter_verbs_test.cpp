@@ -1,4 +1,4 @@
-// `merge` and `inspect` of chapter 13 through the command line.
+// `merge` and `inspect` of chapter 13, and `count` beside them, through the command line.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -119,6 +119,14 @@ TEST(AdapterInspectVerb, PrintsWhatTheFolderHolds) {
   EXPECT_EQ(result.at("parameters").as_integer(), parameters);
   EXPECT_EQ(result.at("modules").as_integer(), modules);
   EXPECT_NE(ended.output.find("magnitudes ["), std::string::npos) << ended.output;
+
+  const testing::Ended counted =
+      testing::run_process({QLORA_BIN "/ch06_counting_lora_parameters", "count", "--model",
+                            golden("llama/a_fp32"), "--r", "4", "--target-modules",
+                            "q_proj,k_proj,v_proj,o_proj,down_proj", "--use-dora", "--json", json},
+                           scratch().string(), 60);
+  ASSERT_TRUE(counted.ok()) << counted.output;
+  EXPECT_EQ(Json::read(json).at("trainable").as_integer(), parameters);
 }
 
 }  // namespace
