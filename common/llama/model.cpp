@@ -151,9 +151,7 @@ std::vector<std::pair<std::string, Tensor>> dense_weights(const LlamaModel& mode
 
 std::vector<Parameter> enable_full_training(LlamaModel& model) {
   const auto zeros = [](const Tensor& t) {
-    Tensor zero = ops::empty_on(t.device(), t.dtype(), t.shape());
-    ops::fill_bytes(zero, 0);
-    return zero;
+    return ops::on(t.device(), Tensor::zeros(t.dtype(), t.shape()));
   };
   std::vector<Parameter> parameters;
   model.grad_embed_tokens = zeros(model.embed_tokens);
