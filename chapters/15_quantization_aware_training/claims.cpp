@@ -18,6 +18,7 @@ Cost cost_of(const CourseInputs& in) {
   Cost c;
   c.all = decoder_parameters(in.layer, in.layers, in.hidden, in.vocabulary, true);
   std::vector<Shape> shapes;
+  shapes.reserve(linears.size());
   for (const LinearShape& l : linears) shapes.push_back({l.N, l.K});
   c.linear = total_numel(shapes);
   LoraConfig config;

@@ -98,7 +98,7 @@ Experiment network_experiment() {
                           return std::vector<Figure>{{"error", float_error(seed)}};
                         }});
   for (const int bits : {8, 4, 3, 2}) {
-    for (const Method method : {Method::ptq, Method::qat, Method::biases}) {
+    for (const Method method : {Method::ptq, Method::qat, Method::frozen, Method::biases}) {
       e.variants.push_back(
           {"int" + std::to_string(bits) + " " + name_of(method), [=](std::uint64_t seed) {
              return std::vector<Figure>{{"error", network_error(method, bits, seed)}};

@@ -54,23 +54,25 @@ Spread errors(const std::function<double(std::uint64_t)>& run) {
 }
 
 Json tell_network() {
-  Table table({"weights", "PTQ", "QAT", "biases alone", "PTQ / QAT"}, "lrrrr");
+  Table table({"weights", "PTQ", "QAT", "QAT, then biases", "biases alone"}, "lrrrr");
   Json rows = Json::array();
   const Spread in_float = errors(float_error);
   for (const int bits : {8, 4, 3, 2}) {
     const auto of = [&](Method method) {
       return errors([=](std::uint64_t seed) { return network_error(method, bits, seed); });
     };
-    const Spread ptq = of(Method::ptq), qat = of(Method::qat), biases = of(Method::biases);
-    table.add({"int" + std::to_string(bits), text_of(ptq), text_of(qat), text_of(biases),
-               fmt::format("{:.1f}", ptq.mean / qat.mean)});
+    const Spread ptq = of(Method::ptq), qat = of(Method::qat), frozen = of(Method::frozen),
+                 biases = of(Method::biases);
+    table.add({"int" + std::to_string(bits), text_of(ptq), text_of(qat), text_of(frozen),
+               text_of(biases)});
     Json row = Json::object();
     row["bits"] = bits;
     row["float32"] = in_float.mean;
     row["ptq"] = ptq.mean;
+    row["ptq_deviation"] = ptq.deviation;
     row["qat"] = qat.mean;
     row["qat_deviation"] = qat.deviation;
-    row["ptq_deviation"] = ptq.deviation;
+    row["frozen"] = frozen.mean;
     row["biases"] = biases.mean;
     rows.push_back(row);
   }

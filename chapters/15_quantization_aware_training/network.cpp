@@ -45,12 +45,20 @@ void backward(const TrainedLayer& layer, const Tensor& x, const Tensor& dy, Aren
 // The two layers and the moments of what is trained of them.
 class Training {
  public:
-  Training(const chapter01::Network& net, const std::optional<FakeFormat>& format, bool weights)
+  Training(const chapter01::Network& net, const std::optional<FakeFormat>& format)
       : hidden_(net.hidden, format), output_(net.output, format) {
-    for (TrainedLayer* layer : {&hidden_, &output_}) {
-      if (!weights) layer->group.grad_weight = Tensor();
+    for (const TrainedLayer* layer : {&hidden_, &output_}) {
       add(layer->b, layer->grad_b);
-      if (weights) add(layer->group.weight, layer->group.grad_weight);
+      add(layer->group.weight, layer->group.grad_weight);
+    }
+  }
+
+  // From here on only the biases learn.
+  void freeze_weights() {
+    for (TrainedLayer* layer : {&hidden_, &output_}) {
+      const void* weight = layer->group.weight.raw();
+      std::erase_if(all_, [&](const AdamWTensors& p) { return p.parameter.raw() == weight; });
+      layer->group.grad_weight = Tensor();
     }
   }
 
@@ -94,13 +102,15 @@ class Training {
   std::int64_t t_ = 0;
 };
 
-chapter01::Network trained(const std::optional<FakeFormat>& format, bool weights,
+// The weights learn for so many of the steps.
+chapter01::Network trained(const std::optional<FakeFormat>& format, std::int64_t weight_steps,
                            std::uint64_t seed) {
-  Training training(chapter01::sine_and_cosine(chapter01::kHiddenUnits, seed), format, weights);
+  Training training(chapter01::sine_and_cosine(chapter01::kHiddenUnits, seed), format);
   const Random random{seed, 15};
   const Tensor x = Tensor::empty(DType::f32, {kPoints, 1});
   std::uint64_t drawn = 0;
   for (std::int64_t step = 0; step < kSteps; ++step) {
+    if (step == weight_steps) training.freeze_weights();
     for (float& v : x.span<float>()) v = kPi * (2.0f * random.uniform(drawn++) - 1.0f);
     const double left = 1.0 - static_cast<double>(step) / static_cast<double>(kSteps);
     training.step(x, kRate * left);
@@ -126,6 +136,8 @@ const char* name_of(Method method) {
       return "PTQ";
     case Method::qat:
       return "QAT";
+    case Method::frozen:
+      return "QAT, then biases";
     case Method::biases:
       return "biases alone";
   }
@@ -156,15 +168,17 @@ chapter01::Layer TrainedLayer::seen() const {
 double network_error(Method method, int bits, std::uint64_t seed) {
   const FakeFormat format = integers_of(bits);
   if (method == Method::ptq) {
-    const chapter01::Network net = trained(std::nullopt, true, seed);
+    const chapter01::Network net = trained(std::nullopt, kSteps, seed);
     return error_of(
         {TrainedLayer(net.hidden, format).seen(), TrainedLayer(net.output, format).seen()});
   }
-  return error_of(trained(format, method == Method::qat, seed));
+  const std::int64_t weight_steps =
+      method == Method::qat ? kSteps : (method == Method::frozen ? kSteps / 2 : 0);
+  return error_of(trained(format, weight_steps, seed));
 }
 
 double float_error(std::uint64_t seed) {
-  return error_of(trained(std::nullopt, true, seed));
+  return error_of(trained(std::nullopt, kSteps, seed));
 }
 
 }  // namespace qlora::chapter15

@@ -13,7 +13,8 @@ namespace qlora::chapter15 {
 enum class Method {
   ptq,     ///< trained in float32, quantized at the end
   qat,     ///< quantized in every forward pass, with the straight-through gradient
-  biases,  ///< the same with the true derivative of rounding, 0: only the biases learn
+  frozen,  ///< the same for the first half; from there on only the biases learn
+  biases,  ///< with the true derivative of rounding, 0: only the biases learn
 };
 
 /// "PTQ", …
