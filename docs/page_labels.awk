@@ -8,7 +8,9 @@ FNR == 1 {
     label = substr(folder, 1, length(folder) - 1)
     gsub(/[^A-Za-z0-9]/, "_", label)
   }
-  print $0 " {#" label "}"
+  title = $0
+  if (title ~ /^# [0-9]+\. /) sub(/\. /, " · ", title)  # "3. NF4" would become a list
+  print title " {#" label "}"
   next
 }
 folder != "" { gsub(/\]\(figures\//, "](" folder "figures/") }
