@@ -60,7 +60,9 @@ void fake_quantize(const FakeFormat& format, std::int64_t columns, std::span<con
 /// is taken for 1, as if w_q were w: the straight-through estimator (Bengio et al. 2013, section
 /// 4). Outside w_q really does not follow w, and a gradient would drive it out for ever (Hubara et
 /// al. 2016, section 2.3). With clip = 1 nothing lies outside, and the gradient is the identity. r
-/// and s are constants of the pass: nothing goes to the value that absmax was taken from.
+/// and s are constants of the pass: nothing goes to the value that absmax was taken from. (torch:
+/// fake_quantize_per_channel_affine asks whether the rounded integer is within -Q … Q, so that half
+/// a step more passes; with clip = 1 there is no difference.)
 ///
 /// @param w     [n], what the forward pass had
 /// @param dw_q  [n]
