@@ -98,9 +98,9 @@ Experiment network_experiment() {
                           return std::vector<Figure>{{"error", float_error(seed)}};
                         }});
   for (const int bits : {8, 4, 3, 2}) {
-    for (const Method method : {Method::ptq, Method::qat, Method::frozen, Method::biases}) {
+    for (const Method method : {Method::ptq, Method::qat}) {
       e.variants.push_back(
-          {"int" + std::to_string(bits) + " " + name_of(method), [=](std::uint64_t seed) {
+          {std::string(name_of(method)) + " int" + std::to_string(bits), [=](std::uint64_t seed) {
              return std::vector<Figure>{{"error", network_error(method, bits, seed)}};
            }});
     }

@@ -6,7 +6,7 @@
 
 namespace qlora::chapter15 {
 
-/// Chapter 1's network in 8, 4, 3 and 2 bits by every method.
+/// Chapter 1's network in 8, 4, 3 and 2 bits: PTQ against QAT.
 Experiment network_experiment();
 
 /// The embedded model with all weights trained on the price items: in float32, its linear layers
