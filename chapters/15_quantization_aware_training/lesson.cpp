@@ -29,11 +29,11 @@ Json tell_block() {
   Json rows = Json::array();
   for (std::size_t i = 0; i < w.size(); ++i) {
     std::vector<double> nudged = w, moved(w.size());
-    if (i > 0) nudged[i] += kNudge;  // the first is the largest, of which the range is made
+    nudged[i] += kNudge;
     fake_quantize<double>(format, 8, nudged, moved);
     const double derivative = (moved[i] - w_q[i]) / kNudge;
     table.add({fmt::format("{:.2f}", w[i]), fmt::format("{:.3f}", w_q[i]),
-               fmt::format("{:.0f}", derivative), fmt::format("{:.0f}", dw[i])});
+               fmt::format("{:.2f}", derivative), fmt::format("{:.0f}", dw[i])});
     rows.push_back(dw[i]);
   }
   fmt::print(

@@ -26,7 +26,6 @@ T range_of(const FakeFormat& format, std::span<const T> block) {
   return static_cast<T>(format.clip) * largest;
 }
 
-// [nf4]
 template <typename T>
 void to_nf4(std::span<const T> w, T range, std::span<T> w_q) {
   const T reciprocal = T{1} / range;
@@ -37,11 +36,9 @@ void to_nf4(std::span<const T> w, T range, std::span<T> w_q) {
     w_q[i] = static_cast<T>(kNf4Code[code]) * range;
   }
 }
-// [/nf4]
 
 }  // namespace
 
-// [forward]
 template <typename T>
 void fake_quantize(const FakeFormat& format, std::int64_t columns, std::span<const T> w,
                    std::span<T> w_q) {
@@ -56,9 +53,7 @@ void fake_quantize(const FakeFormat& format, std::int64_t columns, std::span<con
     }
   });
 }
-// [/forward]
 
-// [backward]
 template <typename T>
 void fake_quantize_backward(const FakeFormat& format, std::int64_t columns, std::span<const T> w,
                             std::span<const T> dw_q, std::span<T> dw) {
@@ -71,7 +66,6 @@ void fake_quantize_backward(const FakeFormat& format, std::int64_t columns, std:
     }
   });
 }
-// [/backward]
 
 template void fake_quantize<float>(const FakeFormat&, std::int64_t, std::span<const float>,
                                    std::span<float>);
