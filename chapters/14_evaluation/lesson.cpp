@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "evaluation/data.h"
 #include "support/evaluation.h"
 #include "support/model_options.h"
 

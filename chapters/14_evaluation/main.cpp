@@ -16,16 +16,26 @@ int main(int argc, char** argv) {
   EvaluateOptions e;
   for (int i = 0; i < argc; ++i) e.command += (i > 0 ? " " : "") + std::string(argv[i]);
   Options& evaluate =
-      options.verb("evaluate", "Loss, error and hit rate on a data set with prices.");
+      options.verb("evaluate",
+                   "Loss and perplexity on any data set; with prices also error and hit rate. With "
+                   "--adapter the tuned model stands beside its base, of several adapters each "
+                   "alone too.");
   add_model_options(evaluate, e.model);
   add_adapter_option(evaluate, e.model);
-  evaluate.add("--data", e.data, "JSONL of prompts and priced completions")
+  evaluate
+      .add("--data", e.data,
+           "JSONL: prompt and completion, instruction and output, text, or messages")
       .required()
       .value_name("FILE");
-  evaluate.add("--train-data", e.train_data, "what the trivial predictors know").value_name("FILE");
+  evaluate.add("--train-data", e.train_data, "what the trivial predictors of a price know")
+      .value_name("FILE");
   evaluate.add("--report", e.report, "folder for report.json and report.md")
       .required()
       .value_name("DIR");
+  evaluate
+      .add("--date-string", e.date_string,
+           "the day that Llama 3.1's and 3.2's chat template names; default: its own, 26 Jul 2024")
+      .value_name("TEXT");
   evaluate.add("--seed", e.seed, "of the confidence intervals").at_least(0);
   evaluate.add("--json", e.json, "write report.json there too").value_name("FILE");
   evaluate.action([&] { run_evaluate(e); });
