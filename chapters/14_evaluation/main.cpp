@@ -1,6 +1,9 @@
-// Chapter 14: evaluation. `evaluate` compares base and tuned model, `items` draws price items.
-#include "course/provenance.h"
+// Chapter 14: evaluation. Without a verb the lesson; `evaluate` compares base and tuned model,
+// `items` draws price items.
+#include "claims.h"
+#include "course/lesson.h"
 #include "course/run.h"
+#include "figures.h"
 #include "lesson.h"
 #include "verbs.h"
 
@@ -9,9 +12,13 @@ int main(int argc, char** argv) {
   Options options("ch14_evaluation",
                   "How good a tuned model is, beside its base and trivial answers.");
 
-  std::string results;
-  options.add("--json", results, "write the figures there").value_name("FILE");
-  options.action([&] { write_results(results, print_yardsticks()); });
+  LessonOptions lesson;
+  add_lesson_options(options, lesson);
+  options.action([&] {
+    run_lesson({QLORA_CHAPTER_DIR, [](const Ledger&) { return chapter14::tell(); },
+                [](Ledger& ledger) { chapter14::fill_claims(ledger); }, chapter14::draw},
+               lesson);
+  });
 
   EvaluateOptions e;
   for (int i = 0; i < argc; ++i) e.command += (i > 0 ? " " : "") + std::string(argv[i]);
