@@ -1,10 +1,36 @@
 #include "figures.h"
 
+#include <limits>
+
 #include "course/svg.h"
 #include "measurements.h"
 
 namespace qlora::chapter14 {
 namespace {
+
+// Both ends of intervals as one series: two lines of one color, with a gap between them.
+struct Ends {
+  explicit Ends(const std::string& name, bool dashed = false) : low{name, {}, {}} {
+    low.dashed = dashed;
+  }
+  void add(double x, const Interval& interval) {
+    low.x.push_back(x);
+    low.y.push_back(interval.low);
+    high.x.push_back(x);
+    high.y.push_back(interval.high);
+  }
+  Series series() const {
+    Series both = low;
+    both.x.push_back(low.x.back());
+    both.y.push_back(std::numeric_limits<double>::quiet_NaN());
+    both.x.insert(both.x.end(), high.x.begin(), high.x.end());
+    both.y.insert(both.y.end(), high.y.begin(), high.y.end());
+    return both;
+  }
+
+ private:
+  Series low, high;
+};
 
 void draw_narrowing(const std::string& folder, const Items& items) {
   LineChart chart;
@@ -12,16 +38,14 @@ void draw_narrowing(const std::string& folder, const Items& items) {
   chart.x_label = "test items";
   chart.y_label = "mean absolute error, dollars";
   chart.log_x = true;
-  Series mae{"mean of the items", {}, {}}, low{"95 % interval", {}, {}}, high{"", {}, {}};
-  mae.points = true;
-  low.dashed = high.dashed = true;
+  Series mae{"mean of the items", {}, {}, true};
+  Ends ends("95 % interval");
   for (const Narrowing& n : narrowing(items)) {
-    for (Series* series : {&mae, &low, &high}) series->x.push_back(static_cast<double>(n.n));
+    mae.x.push_back(static_cast<double>(n.n));
     mae.y.push_back(n.mae);
-    low.y.push_back(n.ci95.low);
-    high.y.push_back(n.ci95.high);
+    ends.add(mae.x.back(), n.ci95);
   }
-  chart.series = {low, high, mae};
+  chart.series = {ends.series(), mae};
   write_svg(folder + "/narrowing.svg", chart);
 }
 
@@ -45,23 +69,15 @@ void draw_comparing(const std::string& folder, const Items& items) {
   chart.x_label = "test items";
   chart.y_label = "difference of the mean absolute errors, dollars";
   chart.log_x = true;
-  Series value{"difference", {}, {}}, zero{"", {}, {}};
-  Series paired_low{"interval, item by item", {}, {}}, paired_high{"", {}, {}};
-  Series apart_low{"interval, each by itself", {}, {}}, apart_high{"", {}, {}};
-  value.points = true;
-  apart_low.dashed = apart_high.dashed = true;
+  Series value{"difference", {}, {}, true};
+  Ends paired("interval, item by item"), apart("interval, each by itself", true);
   for (const Comparing& c : comparing(items)) {
-    for (Series* s : {&value, &zero, &paired_low, &paired_high, &apart_low, &apart_high}) {
-      s->x.push_back(static_cast<double>(c.n));
-    }
+    value.x.push_back(static_cast<double>(c.n));
     value.y.push_back(c.paired.value);
-    zero.y.push_back(0);
-    paired_low.y.push_back(c.paired.ci95.low);
-    paired_high.y.push_back(c.paired.ci95.high);
-    apart_low.y.push_back(c.unpaired.low);
-    apart_high.y.push_back(c.unpaired.high);
+    paired.add(value.x.back(), c.paired.ci95);
+    apart.add(value.x.back(), c.unpaired);
   }
-  chart.series = {zero, apart_low, apart_high, paired_low, paired_high, value};
+  chart.series = {apart.series(), paired.series(), value};
   write_svg(folder + "/comparing.svg", chart);
 }
 

@@ -1,4 +1,5 @@
-// Task 4: the interval of a hit rate that the bootstrap cannot give. Nothing like it is in the tree.
+// Task 4: the interval of a hit rate that the bootstrap cannot give. Nothing like it is in the
+// tree.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@ namespace qlora {
 /// share h = hits / n is not too far from,
 ///   |h − p| <= z · sqrt( p (1−p) / n ).
 /// The deviation under the root is that of the rate p which is tried, not of the share h that was
-/// seen. Both ends are rates at which the two sides are equal, but for 0 where nothing was hit and 1
-/// where everything was; these two are returned exactly.
+/// seen. Both ends are rates at which the two sides are equal, but for 0 where nothing was hit and
+/// 1 where everything was; these two are returned exactly.
 /// @param z  1.96 for 95 %; above 0
 /// @throws std::invalid_argument if n < 1, hits is not in 0 … n, or z is not above 0
 Interval wilson(std::int64_t hits, std::int64_t n, double z);
