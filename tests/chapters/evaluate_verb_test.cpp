@@ -220,7 +220,10 @@ TEST(EvaluateVerb, SaysInOneLineWhatIsWrong) {
   fails(evaluate(file("key.jsonl", "{\"text\": \"a\"}\n{\"question\": \"b\"}\n")),
         "key.jsonl: line 2: none of the keys");
   fails(evaluate(file("bad.jsonl", "{\"text\": \"a\"\n")), "bad.jsonl: line 1");
-  fails(evaluate(file("silent.jsonl", R"({"text": ""})")), "silent.jsonl");
+  std::string long_prompt;  // beyond the 512 positions of the model: nothing is left of the answer
+  for (int i = 0; i < 600; ++i) long_prompt += "lamp ";
+  fails(evaluate(file("long.jsonl", R"({"prompt": ")" + long_prompt + R"(", "completion": "5"})")),
+        "long.jsonl: no row has a token that the loss sees");
   fails(evaluate(good, {"--train-data", kPrices + "train.jsonl"}), "rows.jsonl: row 1: no price");
   fails(evaluate(some_items(2), {"--train-data", good}), "rows.jsonl: row 1: no price");
   fails(evaluate(good, {"--adapter", path("no-adapter")}), "no-adapter");
