@@ -9,14 +9,12 @@
 
 namespace qlora {
 
-// [draws]
 std::vector<std::size_t> drawn_anew(std::size_t n, std::uint64_t seed, std::uint64_t resample) {
   const Random random{seed, stream_of(kBootstrapStream, resample)};
   std::vector<std::size_t> items(n);
   for (std::size_t i = 0; i < n; ++i) items[i] = random.below(i, static_cast<std::uint32_t>(n));
   return items;
 }
-// [/draws]
 
 Interval middle_95(std::vector<double> figures) {
   require(!figures.empty(), "middle_95", "at least one figure");
