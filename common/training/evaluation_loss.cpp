@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "llama/decoder.h"
 #include "text/batch.h"
+#include "training/step_share.h"
 
 namespace qlora {
 
@@ -23,11 +24,13 @@ double evaluation_loss(const LlamaModel& model, std::span<const TokenizedExample
   const Tensor sums = Tensor::zeros(DType::f64, {2});  // of losses, and of what they are means over
   double &sum = sums.data<double>()[0], &supervised = sums.data<double>()[1];
   const auto n = static_cast<std::int64_t>(order.size());
-  const std::int64_t own = processes != nullptr ? processes->rank() : 0;
-  const std::int64_t all = processes != nullptr ? processes->size() : 1;
-  for (std::int64_t i = own * batch_size; i < n; i += all * batch_size) {
-    const std::span<const std::int64_t> rows(order.data() + i,
-                                             static_cast<std::size_t>(std::min(batch_size, n - i)));
+  const std::int64_t batches = (n + batch_size - 1) / batch_size;
+  const std::int64_t rank = processes != nullptr ? processes->rank() : 0;
+  for (const std::int64_t b :
+       turns_of(batches, rank, processes != nullptr ? processes->size() : 1)) {
+    const std::int64_t first = b * batch_size;
+    const std::span<const std::int64_t> rows(
+        order.data() + first, static_cast<std::size_t>(std::min(batch_size, n - first)));
     const Batch batch = collate(examples, rows, pad_id);
     sum += loss_forward(model, batch, arena);
     supervised += static_cast<double>(batch.supervised);
