@@ -22,10 +22,12 @@ std::string_view to_string(Sharding sharding) {
 std::int64_t state_bytes(std::int64_t n, const StateBytes& bytes, Sharding sharding,
                          std::int64_t P) {
   require(n >= 0 && P >= 1, "state_bytes", "parameters, and at least one process");
+  // [held]
   const std::int64_t share = n / P + (n % P != 0 ? 1 : 0);
   const auto held = [&](Sharding from) { return sharding >= from ? share : n; };
   return bytes.weight * held(Sharding::parameters) + bytes.gradient * held(Sharding::gradients) +
          bytes.optimizer * held(Sharding::optimizer);
+  // [/held]
 }
 
 double ring_bytes(Collective collective, double bytes, std::int64_t P) {

@@ -14,6 +14,7 @@ std::int64_t supervised_labels(const TokenizedExample& row) {
   return seen;
 }
 
+// [share]
 StepShare share_of_step(std::span<const TokenizedExample> examples,
                         std::span<const std::vector<std::int64_t>> micro_batches, std::int64_t rank,
                         std::int64_t processes) {
@@ -33,5 +34,6 @@ double gradient_scale(const StepShare& share, double loss_scale) {
   if (share.supervised == 0) return 0.0;
   return loss_scale / static_cast<double>(share.supervised);
 }
+// [/share]
 
 }  // namespace qlora
