@@ -56,10 +56,8 @@ std::string memory_table(const std::vector<Cell>& cells, const std::vector<std::
 
 // What a step takes inside a node and beyond it: the first and the last number of GPUs.
 std::string time_table(const std::vector<Cell>& cells, std::size_t columns) {
-  const auto on = [](const Cell& cell) {
-    return fmt::format("exchange on {}, ms", grouped(cell.gpus));
-  };
-  Table table({"a step of each GPU", "computes, ms", "sends, GB", on(cells.front()),
+  const auto on = [](const Cell& cell) { return fmt::format("on {}, ms", grouped(cell.gpus)); };
+  Table table({"a step of each GPU", "computes, ms", "sends, GB:", on(cells.front()),
                on(cells[columns - 1]), "efficiency, %"},
               "lrrrrr");
   for (std::size_t i = 0; i < cells.size(); i += columns) {
@@ -143,11 +141,13 @@ int run_cluster(const ClusterOptions& o) {
   Json j = Json::object();
   j["rows"] = print_cluster(o.model.empty() ? o.random_model : o.model, run, cluster, o.gpus);
   fmt::print(
-      "In brackets: more than a card's {:.0f} GB. Efficiency: the share of a step that computes,\n"
-      "with the exchange after the computation, and with all of it behind it. Computing at the\n"
-      "rates measured on an H100; {:.0f} GB/s a GPU inside a node of {}, {:.0f} GB/s a node "
-      "beyond\n"
-      "it are assumed. Hops, stragglers, the host and other users of the network take no time.\n",
+      "In brackets: more than a card's {:.0f} GB. Efficiency, on the last number of GPUs: the "
+      "share\n"
+      "of a step that computes, with the exchange after the computation and with all of it "
+      "behind.\n"
+      "Computing is at the rates measured on an H100. Assumed: {:.0f} GB/s a GPU inside a node of "
+      "{},\n"
+      "{:.0f} GB/s a node beyond it; hops, stragglers, the host and other users take no time.\n",
       cluster.memory / 1e9, o.within, o.gpus_per_node, o.between);
   write_results(o.json, j);
   return 0;

@@ -41,15 +41,21 @@ Json tell_memory() {
   return rows;
 }
 
+// What is rounding depends on the processor: only that it is no more is worth reading.
+std::string distance_text(double distance) {
+  constexpr double kRounding = 1e-6;  // of sums of thousands of float32 products, by far
+  if (distance == 0) return "0";
+  return distance < kRounding ? "< 1e-06" : fmt::format("{:.2g}", distance);
+}
+
 Json tell_gradients() {
   const GradientStudy study = study_gradients();
   Table table({"processes", "sum, each by the step's labels", "mean of the processes' own means"},
               "rrr");
   Json rows = Json::array();
   for (const GradientRow& row : study.rows) {
-    table.add({std::to_string(row.processes),
-               row.summed == 0 ? "0" : fmt::format("{:.0e}", row.summed),
-               fmt::format("{:.2g}", row.mean_of_means)});
+    table.add({std::to_string(row.processes), distance_text(row.summed),
+               distance_text(row.mean_of_means)});
     Json j = Json::object();
     j["processes"] = row.processes;
     j["summed"] = row.summed;

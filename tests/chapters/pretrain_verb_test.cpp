@@ -50,16 +50,17 @@ testing::Ended run(const std::string& line) {
   return testing::run_process(testing::shell_words(line), scratch().string(), 120);
 }
 
-// Equal to rounding: a weight in bfloat16 has 2^-9 of itself, and AdamW makes a rounding of a
-// gradient into as much of a step of 1e-3, of which there are three.
-void expect_same_model(const std::string& one, const std::string& other) {
-  const auto a = SafetensorsFile::open(one + "/model.safetensors");
-  const auto b = SafetensorsFile::open(other + "/model.safetensors");
+// Whether two runs came to the same float32 weights, to the rounding of sums that were added in
+// another order: 2^-24 of a gradient's terms, which AdamW's step, g / (|g| + 1e-8) at most, makes
+// into some hundredths of a step of 1e-3.
+void expect_same_model(const std::string& one, const std::string& other, const std::string& steps) {
+  const std::string weights = "/checkpoints/checkpoint-" + steps + "/model.safetensors";
+  const auto a = SafetensorsFile::open(one + weights), b = SafetensorsFile::open(other + weights);
   ASSERT_GT(a.tensors().size(), 50u);
   for (const TensorInfo& t : a.tensors()) {
-    const Tensor x = a.tensor(t.name).to(DType::f32), y = b.tensor(t.name).to(DType::f32);
+    const Tensor x = a.tensor(t.name), y = b.tensor(t.name);
     for (std::int64_t i = 0; i < x.numel(); ++i) {
-      ASSERT_TRUE(is_close(y.data<float>()[i], x.data<float>()[i], 2e-5, 0x1p-8)) << t.name;
+      ASSERT_TRUE(is_close(y.data<float>()[i], x.data<float>()[i], 5e-5)) << t.name;
     }
   }
   const Json first = Json::read(one + "/pretraining.json");
@@ -72,13 +73,15 @@ void expect_same_model(const std::string& one, const std::string& other) {
 
 TEST(Pretrain, SeveralProcessesAreTheRunOfOne) {
   const std::string one = in_scratch("one");
-  const auto alone = run(command(one, "--max-steps 3"));
+  const auto alone = run(command(one, "--max-steps 6"));
   ASSERT_TRUE(alone.ok()) << alone.output;
+  // It has learned: at random weights the loss is log 2048 = 7.62.
+  EXPECT_LT(Json::read(one + "/pretraining.json").at("held_out_loss").as_number(), 7.5);
   for (const std::string P : {"2", "4"}) {
     const std::string several = in_scratch("several" + P);
-    const auto ended = run(command(several, "--max-steps 3 --num-processes " + P));
+    const auto ended = run(command(several, "--max-steps 6 --num-processes " + P));
     ASSERT_TRUE(ended.ok()) << ended.output;
-    expect_same_model(one, several);
+    expect_same_model(one, several, "6");
   }
 }
 
@@ -107,7 +110,7 @@ TEST(Pretrain, TakesItsPlaceFromTheEnvironment) {
     EXPECT_TRUE(first.ok()) << first.output;
     EXPECT_TRUE(second.ok()) << second.output;
     EXPECT_EQ(second.output, "");  // the first speaks for all
-    expect_same_model(one, two);
+    expect_same_model(one, two, "2");
   }
 }
 
@@ -117,7 +120,7 @@ TEST(Pretrain, BlocksThatCannotBeSharedEquallyAreRefused) {
   EXPECT_NE(ended.output.find("--batch-size 4"), std::string::npos) << ended.output;
 }
 
-TEST(Pretrain, AStoppedRunGoesOn) {
+TEST(Pretrain, ASignalStopsAllBehindACheckpoint) {
   const std::string folder = in_scratch("stopped");
   const std::string line = command(folder, "--max-steps 100000 --num-processes 2");
   const auto stopped = run("timeout --preserve-status --signal TERM 3 " + line);
