@@ -32,10 +32,14 @@ std::vector<std::int64_t> gpu_counts();
 /// Two H100s of a host beside one of them (docs/performance.md): `train` on the shape of Llama 3.2
 /// 3B, nothing computed again.
 struct MeasuredPair {
-  std::string name;   ///< "4 x 2048, 1 micro-batch"
-  std::int64_t B, M;  ///< rows of 2,048 tokens a micro-batch; micro-batches of a GPU in a step
-  double one, two;    ///< tokens a second: of one GPU alone, of both together
+  std::string name;    ///< "4 x 2048, 1 micro-batch"
+  std::int64_t B = 0;  ///< rows of 2,048 tokens a micro-batch
+  std::int64_t M = 0;  ///< micro-batches of a GPU in a step
+  double one = 0;      ///< tokens a second of one GPU alone
+  double two = 0;      ///< of both together
 };
+
+/// Those three runs.
 std::vector<MeasuredPair> measured_pairs();
 
 /// The same by formula and as measured.
@@ -46,6 +50,8 @@ struct PairEfficiency {
   double measured = 0;   ///< two / (2 · one)
   double lost = 0;       ///< seconds a step by which two are slower than one, measured
 };
+
+/// @return both, of a pair
 PairEfficiency efficiency_of(const MeasuredPair& pair);
 
 }  // namespace qlora::chapter17

@@ -13,15 +13,17 @@ namespace qlora::chapter17 {
 
 /// Its command line.
 struct ClusterOptions {
-  std::string model;                                  ///< a Hugging Face folder: its config.json
-  std::string random_model;                           ///< or the name of a published shape
-  std::vector<std::int64_t> gpus = gpu_counts();      ///< numbers of GPUs, a column each
-  std::int64_t B = 4, T = 2048, M = 1;                ///< of each GPU: rows, tokens, micro-batches
-  std::int64_t r = 16;                                ///< of the adapters
-  std::string activations = "checkpoint";             ///< what is kept for the backward pass
-  std::string card_memory = "80GB";                   ///< what a run may take of a card
-  std::int64_t gpus_per_node = 8;                     ///< that NVLink joins
-  double within = h100_cluster().links.within / 1e9;  ///< GB/s that a GPU sends in its node
+  std::string model;                                    ///< a Hugging Face folder: its config.json
+  std::string random_model;                             ///< or the name of a published shape
+  std::vector<std::int64_t> gpus = gpu_counts();        ///< numbers of GPUs, a column each
+  std::int64_t B = 4;                                   ///< rows of a micro-batch
+  std::int64_t T = 2048;                                ///< tokens a row
+  std::int64_t M = 1;                                   ///< micro-batches of a GPU in a step
+  std::int64_t r = 16;                                  ///< of the adapters
+  std::string activations = "checkpoint";               ///< what is kept for the backward pass
+  std::string card_memory = "80GB";                     ///< what a run may take of a card
+  std::int64_t gpus_per_node = 8;                       ///< that NVLink joins
+  double within = h100_cluster().links.within / 1e9;    ///< GB/s that a GPU sends in its node
   double between = h100_cluster().links.between / 1e9;  ///< GB/s that a node sends
   std::string json;                                     ///< where the figures go
 };

@@ -21,41 +21,40 @@ namespace {
 constexpr const char* kOldLoss = "old text, loss";
 constexpr const char* kPriceLoss = "test loss";
 
-enum class Method { none, full, lora, qlora };
+enum class Way { none, full, lora, qlora };
 
 // What distinguishes a variant.
 struct Setting {
-  Method method;
+  Way way;
   std::int64_t r;
   double learning_rate;
 };
 
 std::string group_of(const Setting& s) {
-  switch (s.method) {
-    case Method::none:
+  switch (s.way) {
+    case Way::none:
       return "before";
-    case Method::full:
+    case Way::full:
       return "full";
-    case Method::lora:
+    case Way::lora:
       return fmt::format("LoRA r={}", s.r);
-    case Method::qlora:
+    case Way::qlora:
       return fmt::format("QLoRA r={}", s.r);
   }
   return "";
 }
 
 std::string name_of(const Setting& s) {
-  return s.method == Method::none ? group_of(s)
-                                  : fmt::format("{}, {:g}", group_of(s), s.learning_rate);
+  return s.way == Way::none ? group_of(s) : fmt::format("{}, {:g}", group_of(s), s.learning_rate);
 }
 
 std::vector<Setting> settings() {
-  std::vector<Setting> all{{Method::none, 0, 0}};
-  for (const double rate : {1e-4, 3e-4, 1e-3, 3e-3}) all.push_back({Method::full, 0, rate});
+  std::vector<Setting> all{{Way::none, 0, 0}};
+  for (const double rate : {1e-4, 3e-4, 1e-3, 3e-3}) all.push_back({Way::full, 0, rate});
   for (const std::int64_t r : {2, 8, 32}) {
-    for (const double rate : {5e-4, 2e-3, 5e-3}) all.push_back({Method::lora, r, rate});
+    for (const double rate : {5e-4, 2e-3, 5e-3}) all.push_back({Way::lora, r, rate});
   }
-  all.push_back({Method::qlora, 32, 2e-3});
+  all.push_back({Way::qlora, 32, 2e-3});
   return all;
 }
 
@@ -69,13 +68,13 @@ struct Job {
   explicit Job(const ForgettingOptions& o) : options(o) {}
 };
 
-LlamaModel loaded(const Job& job, Method method) {
+LlamaModel loaded(const Job& job, Way way) {
   PriceRun where;
   where.device = job.options.device;
   where.dtype = "float32";
   LoadOptions options;
   options.placement = placement_of(where);
-  if (method == Method::qlora) {
+  if (way == Way::qlora) {
     options.quantize = QuantType::nf4;
     options.double_quant = true;
   }
@@ -83,14 +82,14 @@ LlamaModel loaded(const Job& job, Method method) {
 }
 
 void tune(const Job& job, const Setting& s, LlamaModel& model, std::uint64_t seed) {
-  if (s.method == Method::none) return;
+  if (s.way == Way::none) return;
   PriceRun run;
   run.items = job.options.items;
   run.batch_size = job.options.batch_size;
   run.learning_rate = s.learning_rate;
   run.seed = static_cast<std::int64_t>(seed);
-  auto parameters = s.method == Method::full ? enable_full_training(model)
-                                             : attach_lora(model, price_lora(s.r), seed);
+  auto parameters =
+      s.way == Way::full ? enable_full_training(model) : attach_lora(model, price_lora(s.r), seed);
   tune_on_prices(name_of(s), model, std::move(parameters), price_arguments(run), job.prices);
 }
 
@@ -101,7 +100,7 @@ double loss_on_old_text(const Job& job, LlamaModel& model) {
 }
 
 std::vector<Figure> measured(const Job& job, const Setting& s, std::uint64_t seed) {
-  LlamaModel model = loaded(job, s.method);
+  LlamaModel model = loaded(job, s.way);
   try {
     tune(job, s, model, seed);
   } catch (const Error& e) {
@@ -125,7 +124,7 @@ double mean_of(const Json& variant, const char* figure) {
   return mean == nullptr ? std::nan("") : mean->as_number();
 }
 
-// A point a variant, a line a method: right is worse on the old text, up is worse on prices.
+// A point a variant, a color a way: right is worse on the old text, up is worse on prices.
 void draw_tradeoff(const std::string& path, const Json& results) {
   LineChart chart{"What tuning on prices costs on the old text",
                   "loss on old text (nats a token)",

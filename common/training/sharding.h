@@ -17,6 +17,7 @@ enum class Sharding {
   gradients,  ///< ZeRO-2
   parameters  ///< ZeRO-3, torch's FSDP
 };
+/// All of them, by stage.
 inline constexpr std::array kShardings{Sharding::none, Sharding::optimizer, Sharding::gradients,
                                        Sharding::parameters};
 

@@ -25,11 +25,12 @@ std::vector<RingStep> ring_all_reduce(std::int64_t P);
 
 /// Elements begin … end − 1 of an array.
 struct ChunkRange {
-  std::int64_t begin = 0, end = 0;  ///< in elements
+  std::int64_t begin = 0;  ///< the first
+  std::int64_t end = 0;    ///< behind the last
 };
 
-/// Chunk c of an array of n elements in P chunks, one behind the other: their sizes differ by one at
-/// most, and the larger ones come first. Where n < P the last ones are empty.
+/// Chunk c of an array of n elements in P chunks, one behind the other: their sizes differ by one
+/// at most, and the larger ones come first. Where n < P the last ones are empty.
 ChunkRange chunk_range(std::int64_t n, std::int64_t P, std::int64_t c);
 
 }  // namespace qlora

@@ -1,5 +1,5 @@
-// Task 2: training state shared out, and what that costs on the wire. What each function does stands
-// in common/training/sharding.h.
+// Task 2: training state shared out, and what that costs on the wire. What each function does
+// stands in common/training/sharding.h.
 #include "training/sharding.h"
 
 #include "core/error.h"
