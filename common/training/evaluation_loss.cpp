@@ -8,6 +8,7 @@
 #include "ops/device_memory.h"
 #include "ops/ops.h"
 #include "text/batch.h"
+#include "training/step_share.h"
 
 namespace qlora {
 namespace {
@@ -41,8 +42,8 @@ double evaluation_loss(const LlamaModel& model, std::span<const TokenizedExample
   const auto n = static_cast<std::int64_t>(order.size());
   const std::int64_t own = processes != nullptr ? processes->rank() : 0;
   const std::int64_t all = processes != nullptr ? processes->size() : 1;
-  for (std::int64_t i = own * batch_size; i < n; i += all * batch_size) {
-    const Batch batch = collate(examples, rows_from(order, i, batch_size), pad_id);
+  for (const std::int64_t b : turns_of((n + batch_size - 1) / batch_size, own, all)) {
+    const Batch batch = collate(examples, rows_from(order, b * batch_size, batch_size), pad_id);
     sum += loss_forward(model, batch, arena);
     supervised += static_cast<double>(batch.supervised);
   }
