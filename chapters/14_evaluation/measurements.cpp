@@ -135,12 +135,14 @@ std::vector<Comparing> comparing(const Items& items) {
   for (const std::size_t n : {75u, 150u, 300u, 600u}) {
     Comparing row{n, paired_difference(first(category, n), first(nearest, n), 0), {}};
     std::vector<double> figures;
+    // [apart]
     for (std::uint64_t r = 0; r < kResamples; ++r) {
       double figure = 0.0;
       for (const std::size_t i : drawn_anew(n, 1, r)) figure += nearest[i];
       for (const std::size_t i : drawn_anew(n, 2, r)) figure -= category[i];
       figures.push_back(figure / static_cast<double>(n));
     }
+    // [/apart]
     row.unpaired = middle_95(figures);
     rows.push_back(row);
   }

@@ -83,6 +83,11 @@ std::string ends(const std::optional<Interval>& i) {
   return i ? ends(*i, 3) : std::string();
 }
 
+// What one of several adapters is called.
+std::string alone(std::size_t i) {
+  return fmt::format("adapter {} alone", i + 1);
+}
+
 // Calls add(words, metrics) for each model, and between(), and for each yardstick.
 void for_each_row(const Report& r,
                   const std::function<void(const std::string&, const Metrics&)>& add,
@@ -92,7 +97,9 @@ void for_each_row(const Report& r,
   };
   if_there("base", r.base);
   if_there("tuned", r.tuned);
-  for (const AdapterFigures& a : r.adapters) add(a.folder + " alone", a.metrics);
+  for (std::size_t i = 0; i < r.adapters.size(); ++i) {
+    add(alone(i) + ": " + r.adapters[i].folder, r.adapters[i].metrics);
+  }
   if_there("the same tuning on random weights", r.random_base);
   if (r.base && r.median_predictor) between();
   if_there("always the median", r.median_predictor);
@@ -108,9 +115,8 @@ std::string in_words(const std::string& name, const Comparison& c) {
                   c.loss.value, ends(c.loss.ci95, 3), 100 * c.loss.better);
   if (c.mae) {
     text +=
-        fmt::format("{:>{}} error ${:+.2f} ({}), closer on {:.0f} %, equally close on {:.0f} %\n",
-                    "", name.size() + std::string_view(" - base, row by row:").size(), c.mae->value,
-                    ends(c.mae->ci95, 2), 100 * c.mae->better, 100 * c.mae->equal);
+        fmt::format("    error ${:+.2f} ({}), closer on {:.0f} %, equally close on {:.0f} %\n",
+                    c.mae->value, ends(c.mae->ci95, 2), 100 * c.mae->better, 100 * c.mae->equal);
   }
   return text;
 }
@@ -138,7 +144,9 @@ std::string report_table(const Report& r) {
   std::string text = table.text();
   if (!priced) text += "no errors in dollars: " + r.no_prices + "\n";
   if (r.comparison) text += "\n" + in_words("tuned", *r.comparison);
-  for (const AdapterFigures& a : r.adapters) text += in_words(a.folder + " alone", a.comparison);
+  for (std::size_t i = 0; i < r.adapters.size(); ++i) {
+    text += in_words(alone(i), r.adapters[i].comparison);
+  }
   return text;
 }
 

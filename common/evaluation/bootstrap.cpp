@@ -28,7 +28,6 @@ Interval middle_95(std::vector<double> figures) {
   return {figures[cut], figures[figures.size() - 1 - cut]};
 }
 
-// [bootstrap]
 Interval bootstrap(std::size_t n, std::uint64_t seed, const Statistic& statistic) {
   require(n > 0 && n <= std::numeric_limits<std::uint32_t>::max(), "bootstrap",
           "at least one item, and fewer than 2^32");
@@ -36,7 +35,6 @@ Interval bootstrap(std::size_t n, std::uint64_t seed, const Statistic& statistic
   for (std::uint64_t r = 0; r < kResamples; ++r) figures[r] = statistic(drawn_anew(n, seed, r));
   return middle_95(std::move(figures));
 }
-// [/bootstrap]
 
 Interval bootstrap_mean(std::span<const double> values, std::uint64_t seed) {
   const auto n = static_cast<double>(values.size());

@@ -12,7 +12,6 @@ Difference paired_difference(std::span<const double> base, std::span<const doubl
   return paired_difference(base, tuned, std::vector<double>(base.size(), 1.0), seed);
 }
 
-// [paired]
 Difference paired_difference(std::span<const double> base, std::span<const double> tuned,
                              std::span<const double> weights, std::uint64_t seed) {
   const std::size_t n = base.size();
@@ -32,6 +31,5 @@ Difference paired_difference(std::span<const double> base, std::span<const doubl
   d.ci95 = bootstrap_ratio(change, weights, seed);
   return d;
 }
-// [/paired]
 
 }  // namespace qlora
