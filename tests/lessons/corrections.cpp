@@ -14,6 +14,8 @@
 #include "09_memory_footprint/claims.h"
 #include "10_training_mechanics/claims.h"
 #include "13_adapters/claims.h"
+#include "14_evaluation/claims.h"
+#include "15_quantization_aware_training/claims.h"
 #include "16_dora/claims.h"
 #include "course/run.h"
 
@@ -42,6 +44,9 @@ const ChapterClaims kChapters[] = {
     {"09_memory_footprint", "Memory", [](Ledger& l) { chapter09::fill_claims(l); }},
     {"10_training_mechanics", "Training", [](Ledger& l) { chapter10::fill_claims(l); }},
     {"13_adapters", "Adapters", [](Ledger& l) { chapter13::fill_claims(l); }},
+    {"14_evaluation", "Evaluation", [](Ledger& l) { chapter14::fill_claims(l); }},
+    {"15_quantization_aware_training", "Quantization-aware training",
+     [](Ledger& l) { chapter15::fill_claims(l); }},
     {"16_dora", "DoRA", [](Ledger& l) { chapter16::fill_claims(l); }},
 };
 
