@@ -1,5 +1,9 @@
 // Chapter 12: QLoRA fine-tuning. Without a verb the main job; `train` is the tool.
+#include "claims.h"
+#include "course/lesson.h"
 #include "course/run.h"
+#include "figures.h"
+#include "lesson.h"
 #include "main_job.h"
 #include "train.h"
 
@@ -33,8 +37,19 @@ int main(int argc, char** argv) {
   options.add("--batch-size", m.batch_size, "items a step").at_least(1);
   options.add("--with-random-base", m.with_random_base,
               "the same tuning on random weights beside it");
-  options.add("--json", m.json, "write report.json there too").value_name("FILE");
-  options.action([&] { return run_main_job(m); });
+  options.add("--test-items", m.test_items, "measure only so many of the test items; 0: all")
+      .at_least(0);
+  LessonOptions lesson;
+  add_lesson_options(options, lesson);
+  options.action([&] {
+    const MainJobResult job = run_main_job(m);
+    if (job.stopped_by != 0) return 128 + job.stopped_by;
+    run_lesson({QLORA_CHAPTER_DIR, [&](const Ledger&) { return chapter12::tell(job); },
+                [](Ledger& ledger) { chapter12::fill_claims(ledger); },
+                [&](const std::string& folder) { chapter12::draw(folder, job); }},
+               lesson);
+    return 0;
+  });
 
   TrainOptions t;
   Options& train = options.verb("train", "Fine-tunes a model folder on your data.");

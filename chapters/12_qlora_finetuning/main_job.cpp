@@ -24,6 +24,15 @@ struct Data {
   double cap = 0;
 };
 
+// The first `count` items alone; 0: all.
+void keep_first(EvaluationData& data, std::int64_t count) {
+  const auto n = static_cast<std::size_t>(count);
+  if (n == 0 || n >= data.rows.size()) return;
+  data.rows.resize(n);
+  data.tokenized.resize(n);
+  data.prices.resize(n);
+}
+
 Data read_data(const MainJobOptions& o, const std::string& model_folder) {
   const std::string folder = data_folder() + "/prices/";
   Data d{Tokenizer::load(model_folder), {}, {}, 0};
@@ -31,6 +40,7 @@ Data read_data(const MainJobOptions& o, const std::string& model_folder) {
   d.test =
       read_evaluation_data(o.test_data.empty() ? folder + "test.jsonl" : o.test_data, d.tokenizer);
   d.cap = answer_cap(d.train.prices);
+  keep_first(d.test, o.test_items);
   return d;
 }
 
@@ -112,7 +122,7 @@ void say_verdict(const Report& r) {
 
 }  // namespace
 
-int run_main_job(const MainJobOptions& o) {
+MainJobResult run_main_job(const MainJobOptions& o) {
   const auto start = std::chrono::steady_clock::now();
   const std::string folder = o.model.empty() ? data_folder() + "/tiny-llama" : o.model;
   const auto seed = static_cast<std::uint64_t>(o.seed);
@@ -129,7 +139,8 @@ int run_main_job(const MainJobOptions& o) {
              grouped(model.config.parameter_count()), base_format(model),
              grouped(static_cast<std::int64_t>(data.train.rows.size())), data.test.rows.size());
 
-  Report report;
+  MainJobResult done;
+  Report& report = done.report;
   report.seed = seed;
   report.items = static_cast<std::int64_t>(data.test.rows.size());
   add_predictors(report, priced_prompts(data.train), priced_prompts(data.test), seed);
@@ -138,7 +149,9 @@ int run_main_job(const MainJobOptions& o) {
   };
   const ModelEvaluation base = evaluate("base", model);
   const TrainingResult result = tune(model, o, data, o.output_dir);
-  if (result.stopped_by != 0) return 128 + result.stopped_by;
+  done.log_history = result.state.log_history;
+  done.stopped_by = result.stopped_by;
+  if (result.stopped_by != 0) return done;
   const ModelEvaluation tuned = evaluate("tuned", model);
   report.base = base.metrics;
   report.tuned = tuned.metrics;
@@ -158,7 +171,6 @@ int run_main_job(const MainJobOptions& o) {
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   add_provenance(report, model, o.command);
   write_report(report, o.output_dir);
-  if (!o.json.empty()) write_atomically(o.json, report_json(report).dump(2) + "\n");
   fmt::print("\n{}", report_table(report));
   say_verdict(report);
   say_items(report);
@@ -166,7 +178,7 @@ int run_main_job(const MainJobOptions& o) {
       "\n{} tokens at {:.0f} tokens/s; {:.0f} s in all. Written to {}: report.md, report.json, "
       "loss.svg, the adapter.\n",
       grouped(report.tokens), report.tokens_per_second, report.seconds, o.output_dir);
-  return 0;
+  return done;
 }
 
 }  // namespace qlora

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "evaluation/report.h"
+
 namespace qlora {
 
 /// The command line of the main job.
@@ -18,12 +20,19 @@ struct MainJobOptions {
   double learning_rate = 2e-3;               ///< at its peak
   std::int64_t r = 32;                       ///< rank
   std::int64_t batch_size = 16;              ///< items a step
+  std::int64_t test_items = 0;               ///< measured, the first ones; 0: all
   bool with_random_base = false;             ///< tune random weights too, for comparison
-  std::string json;                          ///< where report.json goes a second time
   std::string command;                       ///< for the report
 };
 
-/// Base evaluated, trained, tuned evaluated; the report printed and written. @return exit code
-int run_main_job(const MainJobOptions& o);
+/// What it came to.
+struct MainJobResult {
+  Report report;       ///< as it is written
+  Json log_history;    ///< of the training, as in trainer_state.json
+  int stopped_by = 0;  ///< the signal that ended the training early, or 0
+};
+
+/// Base evaluated, trained, tuned evaluated; the report printed and written.
+MainJobResult run_main_job(const MainJobOptions& o);
 
 }  // namespace qlora
