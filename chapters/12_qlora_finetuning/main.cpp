@@ -27,18 +27,10 @@ int main(int argc, char** argv) {
   options.add("--test-data", m.test_data, "other test items (ch14_evaluation items)")
       .value_name("FILE");
   options.add("--model", m.model, "another base; default: the embedded one").value_name("DIR");
-  options.add("--device", m.device, "where to compute").choices({"auto", "cpu", "cuda"});
-  options.add("--dtype", m.dtype, "arithmetic; default: bfloat16 on a GPU that has it")
-      .choices({"float32", "float16", "bfloat16"});
-  options.add("--seed", m.seed, "of the order of items, of A and of the intervals").at_least(0);
-  options.add("--items", m.items, "training items to see").at_least(1);
-  options.add("--learning-rate", m.learning_rate, "at its peak");
-  options.add("--r", m.r, "rank of the adapters").at_least(1);
-  options.add("--batch-size", m.batch_size, "items a step").at_least(1);
+  add_price_options(options, m.run);
+  options.add("--seed", m.run.seed, "of the order of items, of A and of the intervals").at_least(0);
   options.add("--with-random-base", m.with_random_base,
               "the same tuning on random weights beside it");
-  options.add("--test-items", m.test_items, "measure only so many of the test items; 0: all")
-      .at_least(0);
   LessonOptions lesson;
   add_lesson_options(options, lesson);
   options.action([&] {

@@ -11,6 +11,7 @@
 #include "course/text.h"
 #include "llama/adapters.h"
 #include "support/evaluation.h"
+#include "support/price_job.h"
 #include "train.h"
 
 namespace qlora {
@@ -18,62 +19,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Data {
-  Tokenizer tokenizer;
-  EvaluationData train, test;
-  double cap = 0;
-};
-
-// The first `count` items alone; 0: all.
-void keep_first(EvaluationData& data, std::int64_t count) {
-  const auto n = static_cast<std::size_t>(count);
-  if (n == 0 || n >= data.rows.size()) return;
-  data.rows.resize(n);
-  data.tokenized.resize(n);
-  data.prices.resize(n);
-}
-
-Data read_data(const MainJobOptions& o, const std::string& model_folder) {
-  const std::string folder = data_folder() + "/prices/";
-  Data d{Tokenizer::load(model_folder), {}, {}, 0};
-  d.train = read_evaluation_data(folder + "train.jsonl", d.tokenizer);
-  d.test =
-      read_evaluation_data(o.test_data.empty() ? folder + "test.jsonl" : o.test_data, d.tokenizer);
-  d.cap = answer_cap(d.train.prices);
-  keep_first(d.test, o.test_items);
-  return d;
-}
-
-TrainingArguments arguments_of(const MainJobOptions& o) {
-  TrainingArguments a;
-  a.learning_rate = o.learning_rate;
-  a.lr_scheduler_type = LrScheduler::cosine;
-  a.warmup_steps = 0.03;
-  a.per_device_train_batch_size = o.batch_size;
-  a.max_steps = (o.items + o.batch_size - 1) / o.batch_size;
-  a.group_by_length = true;
-  a.logging_steps = 25;
-  a.save_strategy = SaveStrategy::no;
-  a.seed = static_cast<std::uint64_t>(o.seed);
-  return a;
-}
-
 // Attaches fresh adapters to every linear layer and trains them.
-TrainingResult tune(LlamaModel& model, const MainJobOptions& o, const Data& data,
+TrainingResult tune(LlamaModel& model, const MainJobOptions& o, const PriceData& data,
                     const std::string& output_dir) {
-  LoraConfig lora;
-  lora.r = o.r;
-  lora.lora_alpha = 2.0 * static_cast<double>(o.r);
-  lora.target_modules = std::string("all-linear");
-  lora.base_model_name_or_path = "tiny-llama";
-  lora.task_type = "CAUSAL_LM";
-  attach_lora(model, lora, static_cast<std::uint64_t>(o.seed));
+  const LoraConfig lora = price_lora(o.run.r);
+  attach_lora(model, lora, static_cast<std::uint64_t>(o.run.seed));
   TrainingTask task{model,
                     adapter_parameters(model),
                     data.train.tokenized,
                     {},
                     data.tokenizer.padding(),
-                    arguments_of(o),
+                    price_arguments(o.run),
                     output_dir,
                     {}};
   return train_with_progress(task, lora, std::nullopt);
@@ -125,16 +81,13 @@ void say_verdict(const Report& r) {
 MainJobResult run_main_job(const MainJobOptions& o) {
   const auto start = std::chrono::steady_clock::now();
   const std::string folder = o.model.empty() ? data_folder() + "/tiny-llama" : o.model;
-  const auto seed = static_cast<std::uint64_t>(o.seed);
+  const auto seed = static_cast<std::uint64_t>(o.run.seed);
   fmt::print("{}\n", one_line(provenance()));
   make_folder(o.output_dir);
-  ModelOptions where;
-  where.device = o.device;
-  where.dtype = o.dtype;
   LoadOptions nf4{QuantType::nf4, true, false};
-  nf4.placement = placement_of(where);
+  nf4.placement = placement_of(o.run);
   LlamaModel model = load_model(folder, nf4);
-  const Data data = read_data(o, folder);
+  const PriceData data = read_price_data(folder, o.test_data, o.run.test_items);
   fmt::print("tiny-llama: {} parameters, decoder in {}; {} training items, {} test items\n",
              grouped(model.config.parameter_count()), base_format(model),
              grouped(static_cast<std::int64_t>(data.train.rows.size())), data.test.rows.size());

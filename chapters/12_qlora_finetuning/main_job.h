@@ -1,10 +1,10 @@
 // The story of the embedded model: what it knew, what it learned in three minutes.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "evaluation/report.h"
+#include "support/price_job.h"
 
 namespace qlora {
 
@@ -13,14 +13,7 @@ struct MainJobOptions {
   std::string output_dir = "runs/main-job";  ///< of report, figure and adapter
   std::string test_data;                     ///< other test items; default: the embedded ones
   std::string model;                         ///< default: the embedded one
-  std::string device = "auto";               ///< or "cpu", "cuda"
-  std::string dtype;                         ///< arithmetic; empty: chosen by the device
-  std::int64_t seed = 42;                    ///< of the order of items, of A and of the intervals
-  std::int64_t items = 60000;                ///< training items seen
-  double learning_rate = 2e-3;               ///< at its peak
-  std::int64_t r = 32;                       ///< rank
-  std::int64_t batch_size = 16;              ///< items a step
-  std::int64_t test_items = 0;               ///< measured, the first ones; 0: all
+  PriceRun run;                              ///< device, length, rate, rank and seed of the tuning
   bool with_random_base = false;             ///< tune random weights too, for comparison
   std::string command;                       ///< for the report
 };

@@ -68,13 +68,15 @@ class CommandLine {
   std::deque<CommandLine> verbs_;
 };
 
+void Options::remember_defaults() {
+  for (Option& o : options_) o.remember_default();
+  for (Options& v : verbs_) v.remember_defaults();
+}
+
 Options& Options::parse(const std::vector<std::string>& arguments) {
   CLI::App app;
   CommandLine line(app, *this);
-  for (Option& o : options_) o.remember_default();
-  for (Options& v : verbs_) {
-    for (Option& o : v.options_) o.remember_default();
-  }
+  remember_defaults();
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // from the back
   } catch (const CLI::ParseError& e) {

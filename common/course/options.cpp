@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "course/text.h"
 
 namespace qlora {
 namespace {
@@ -122,8 +123,11 @@ void Options::refuse(const std::string& argument) const {
 }
 
 int Options::act() const {
-  require(static_cast<bool>(action_), "Options::act", "an action");
-  return action_();
+  if (action_) return action_();
+  require(!verbs_.empty(), "Options::act", "an action");
+  std::vector<std::string> names;
+  for (const Options& v : verbs_) names.push_back(v.name_);
+  throw UsageError(full_name() + " needs one of: " + joined(names));
 }
 
 std::string Options::full_name() const {

@@ -88,7 +88,8 @@ class Options {
   Options(const Options&) = delete;
   Options& operator=(const Options&) = delete;
 
-  /// A verb with options of its own; action and options of the executable itself are the lesson's.
+  /// A verb with options of its own, and verbs of its own where it is given some; action and
+  /// options of the executable itself are the lesson's.
   Options& verb(std::string name, std::string description);
 
   /// The default is what `target` holds now.
@@ -136,7 +137,7 @@ class Options {
 
   /// The executable's name, or the verb.
   const std::string& name() const { return name_; }
-  /// Calls the action. @throws std::invalid_argument where there is none
+  /// Calls the action. @throws UsageError where a verb that only has verbs was given none of them
   int act() const;
 
  private:
@@ -148,6 +149,7 @@ class Options {
   std::string suggestion(std::string_view name) const;
   [[noreturn]] void refuse(const std::string& argument) const;
   void finish();
+  void remember_defaults();
 
   std::string name_;
   std::string description_;

@@ -93,7 +93,8 @@ std::string Options::help() const {
   out += '\n';
   add_paragraph(out, description_);
   if (!verbs_.empty()) {
-    out += "\nWithout a verb it gives the lesson. Verbs (each has its own --help):\n";
+    out += action_ ? "\nWithout a verb it gives the lesson. Verbs" : "\nOne verb is needed";
+    out += " (each has its own --help):\n";
     for (const Options& v : verbs_) add_row(out, "  " + v.name_, v.description_);
   }
   out += "\nOptions:\n";

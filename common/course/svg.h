@@ -28,8 +28,9 @@ struct LineChart {
 
 /// The bars of one color.
 struct BarSeries {
-  std::string name;            ///< in the legend
-  std::vector<double> values;  ///< one for each group; what is not finite is left out
+  std::string name;                     ///< in the legend
+  std::vector<double> values;           ///< one for each group; what is not finite is left out
+  std::vector<double> deviations = {};  ///< one for each value, drawn around its end; or none
 };
 
 /// Groups of bars side by side, one bar a series. Bars stand on zero.

@@ -21,6 +21,18 @@ std::size_t draw_group_name(Canvas& canvas, const std::string& name, double x, d
   return lines.size();
 }
 
+double deviation_of(const BarSeries& s, std::size_t group) {
+  const double d = s.deviations.empty() ? 0.0 : s.deviations[group];
+  return std::isfinite(d) ? d : 0.0;
+}
+
+// The line from value - deviation to value + deviation.
+void draw_deviation(Canvas& canvas, const Axis& y, double x, double value, double deviation) {
+  const double low = y.at(value - deviation), high = y.at(value + deviation);
+  canvas.line(x, low, x, high, kInk, 1.5);
+  for (const double end : {low, high}) canvas.line(x - 5.0, end, x + 5.0, end, kInk, 1.5);
+}
+
 // One size for all numbers on bars, so that the widest fits its bar; 0 where it could not be read.
 double number_size(const BarChart& chart, double bar) {
   double size = kSmall;
@@ -40,10 +52,12 @@ std::string svg(const BarChart& chart) {
   y.high = 0.0;
   for (const BarSeries& s : chart.series) {
     require(s.values.size() == chart.groups.size(), "svg", "one value for each group");
-    for (double v : s.values) {
-      if (!y.shows(v)) continue;
-      y.low = std::min(y.low, v);
-      y.high = std::max(y.high, v);
+    require(s.deviations.empty() || s.deviations.size() == s.values.size(), "svg",
+            "a deviation for each value, or none");
+    for (std::size_t g = 0; g < s.values.size(); ++g) {
+      if (!y.shows(s.values[g])) continue;
+      y.low = std::min(y.low, s.values[g] - deviation_of(s, g));
+      y.high = std::max(y.high, s.values[g] + deviation_of(s, g));
     }
   }
   if (y.high == y.low) y.high = 1.0;
@@ -88,8 +102,11 @@ std::string svg(const BarChart& chart) {
       const double x = begin + bar * static_cast<double>(s);
       const double upper = std::min(y.at(value), y.at(0.0));
       canvas.box(x, upper, bar * 0.94, std::abs(y.at(value) - y.at(0.0)), color_of(s));
+      const double deviation = deviation_of(chart.series[s], g);
+      if (deviation > 0.0) draw_deviation(canvas, y, x + bar * 0.47, value, deviation);
       if (size == 0.0) continue;
-      const double above = value < 0.0 ? y.at(value) + size + 2.0 : upper - 4.0;
+      const double above = value < 0.0 ? y.at(value - deviation) + size + 2.0
+                                       : std::min(upper, y.at(value + deviation)) - 4.0;
       canvas.text(x + bar * 0.47, above, readable(value, 3), size, "middle");
     }
     draw_group_name(canvas, chart.groups[g], begin + 0.4 * group, y.from, group - 8.0, true);

@@ -193,6 +193,26 @@ TEST(Options, WithoutAVerbTheLessonIsMeant) {
   EXPECT_EQ(chosen.act(), 7);
 }
 
+TEST(Options, AVerbMayHaveVerbsOfItsOwn) {
+  Tool t;
+  std::int64_t seeds = 3;
+  Options& experiment = t.options.verb("experiment", "Answers.");
+  Options& rank = experiment.verb("rank", "Which rank?");
+  rank.add("--seeds", seeds, "runs of each");
+  rank.action([] { return 9; });
+  EXPECT_EQ(t.options.parse({"experiment", "rank", "--seeds", "5"}).act(), 9);
+  EXPECT_EQ(seeds, 5);
+  EXPECT_TRUE(has(rank.help(), "Usage: ch12_tool experiment rank [OPTIONS]"));
+  EXPECT_TRUE(has(rank.help(), "(default 3)"));
+  EXPECT_TRUE(has(experiment.help(), "One verb is needed"));
+  const auto without = [] {
+    Tool u;
+    u.options.verb("experiment", "Answers.").verb("rank", "Which rank?");
+    u.options.parse({"experiment"}).act();
+  };
+  EXPECT_EQ(message_of(without, ExitCode::usage), "ch12_tool experiment needs one of: rank");
+}
+
 std::string config(const std::string& text) {
   const std::string path = testing::scratch() / "config.json";
   write_atomically(path, text);

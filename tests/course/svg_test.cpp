@@ -136,6 +136,17 @@ TEST(SvgBar, HasABarForEachFiniteValue) {
   EXPECT_EQ(count(svg(c), ">12.8<") + count(svg(c), ">12.9<"), 0u);
 }
 
+TEST(SvgBar, DeviationsAreDrawnAroundTheEndAndFitThePlot) {
+  BarChart c{"", "", {"a", "b"}, {{"", {1.0, 2.0}, {0.0, 0.5}}}};
+  const std::string with = svg(c);
+  EXPECT_EQ(problem_with(with), "");
+  c.series[0].deviations.clear();
+  EXPECT_EQ(count(with, "<line"),
+            count(svg(c), "<line") + 3 + 1);  // and one more grid line, at 2.5
+  c.series[0].deviations = {1.0};
+  EXPECT_THROW(svg(c), std::invalid_argument);
+}
+
 TEST(SvgBar, DegenerateDataStillGiveAFigure) {
   for (const std::vector<double>& values :
        {std::vector<double>{}, {0}, {kNaN}, {kInf, 1}, {-3, -4}, {1e308, -1e308}, {1e-300, 0}}) {
