@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   TrainOptions t;
   Options& train = options.verb("train", "Fine-tunes a model folder on your data.");
   add_model_options(train, t.model);
+  add_bitsandbytes_options(train, t.model);
   add_adapter_option(train, t.model);
   add_training_options(train, t.training);
   train
