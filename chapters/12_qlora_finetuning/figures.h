@@ -7,7 +7,7 @@
 
 namespace qlora::chapter12 {
 
-/// Writes loss.svg (the training loss) and predictors.svg (errors side by side) into the folder.
+/// Writes structure.svg, loss.svg (of the training) and hits.svg (of every predictor) into it.
 void draw(const std::string& folder, const MainJobResult& job);
 
 }  // namespace qlora::chapter12

@@ -1,7 +1,9 @@
-// Chapter 12: QLoRA fine-tuning. Without a verb the main job; `train` is the tool.
+// Chapter 12: QLoRA fine-tuning. Without a verb the main job; `train` is the tool, `experiment`
+// what the lesson's questions are answered by.
 #include "claims.h"
 #include "course/lesson.h"
 #include "course/run.h"
+#include "experiments.h"
 #include "figures.h"
 #include "lesson.h"
 #include "main_job.h"
@@ -42,6 +44,9 @@ int main(int argc, char** argv) {
                lesson);
     return 0;
   });
+
+  std::deque<chapter12::ExperimentCommand> experiments;
+  chapter12::add_experiments(options, experiments);
 
   TrainOptions t;
   Options& train = options.verb("train", "Fine-tunes a model folder on your data.");
