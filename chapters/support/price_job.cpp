@@ -64,10 +64,12 @@ TrainingArguments price_arguments(const PriceRun& run) {
 }
 
 LoraConfig price_lora(std::int64_t r) {
+  // [adapters]
   LoraConfig lora;
   lora.r = r;
   lora.lora_alpha = 2.0 * static_cast<double>(r);
   lora.target_modules = std::string("all-linear");
+  // [/adapters]
   lora.base_model_name_or_path = "tiny-llama";
   lora.task_type = "CAUSAL_LM";
   return lora;

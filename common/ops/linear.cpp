@@ -108,7 +108,6 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
   const bool dora = y && std::ranges::any_of(group.parts, has_dora);
   const T* W = dora || (y && !multiplies_codes<T>(group)) ? base_weight<T>(group, arena) : nullptr;
   if (y) base_product<T>(group, x, dora ? Tensor() : residual, W, arena, out);
-  // [adapters]
   std::size_t index = 0;
   T* columns = out.data<T>();
   for (const Projection& part : group.parts) {
@@ -128,7 +127,6 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
     columns += part.N;
     if (dora) W += part.N * K;
   }
-  // [/adapters]
   if (dora && residual) add<T>(residual, y);
 }
 
