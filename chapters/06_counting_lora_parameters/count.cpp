@@ -29,14 +29,20 @@ struct Kind {
   std::int64_t modules = 0, parameters = 0;
 };
 
-std::vector<Kind> by_kind(const ModelShapes& model, const std::vector<AdapterShape>& adapters) {
+// The magnitudes of DoRA, which scale the outputs.
+std::int64_t magnitudes(const CountOptions& o, const AdapterShape& a) {
+  return o.use_dora ? a.linear.N : 0;
+}
+
+std::vector<Kind> by_kind(const CountOptions& o, const ModelShapes& model,
+                          const std::vector<AdapterShape>& adapters) {
   std::vector<Kind> kinds;
   for (const LinearShape& linear : model.layer) {
     Kind kind{&linear};
     for (const AdapterShape& a : adapters) {
       if (!a.linear.name.ends_with("." + linear.name)) continue;
       ++kind.modules;
-      kind.parameters += lora_parameters(a.linear, a.R);
+      kind.parameters += lora_parameters(a.linear, a.R) + magnitudes(o, a);
     }
     if (kind.modules > 0) kinds.push_back(kind);
   }
@@ -56,6 +62,7 @@ void add_count_options(Options& verb, CountOptions& o) {
   verb.add("--target-modules", o.target_modules,
            "a comma list, all-linear, or a regular expression for whole names")
       .comma_separated();
+  verb.add("--use-dora", o.use_dora, "count DoRA's magnitudes, one an output (chapter 16)");
   verb.add("--json", o.json, "write the counts there").value_name("FILE");
 }
 
@@ -66,11 +73,15 @@ void run_count(const CountOptions& o) {
   const ModelShapes model = shapes_of(o);
   const std::vector<AdapterShape> adapters =
       adapter_shapes(config, stacked(model.layer, model.layers));
-  const TrainableParameters count = count_trainable(adapters, model.parameters);
+  TrainableParameters count = count_trainable(adapters, model.parameters);
+  for (const AdapterShape& a : adapters) {
+    count.trainable += magnitudes(o, a);
+    count.all += magnitudes(o, a);
+  }
 
   Table table({"module", "W (N x K)", "A", "B", "modules", "parameters"}, "lrrrrr");
   Json rows = Json::array();
-  for (const Kind& kind : by_kind(model, adapters)) {
+  for (const Kind& kind : by_kind(o, model, adapters)) {
     const auto& [name, K, N] = *kind.linear;
     table.add({name, fmt::format("{} x {}", N, K), fmt::format("{} x {}", o.r, K),
                fmt::format("{} x {}", N, o.r), grouped(kind.modules), grouped(kind.parameters)});

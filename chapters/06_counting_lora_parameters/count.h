@@ -14,6 +14,7 @@ struct CountOptions {
   std::string random_model;                      ///< or the name of a published shape
   std::int64_t r = 8;                            ///< rank
   std::string target_modules = "q_proj,v_proj";  ///< as PEFT's LoraConfig takes them
+  bool use_dora = false;                         ///< a magnitude for each output, too
   std::string json;                              ///< where the counts go
 };
 

@@ -24,8 +24,9 @@ int main(int argc, char** argv) {
       "into one adapter, as PEFT's add_weighted_adapter does.");
   merge.add("--model", m.model, "a Hugging Face model folder").value_name("DIR");
   merge.add("--adapter", m.adapters, "a PEFT folder; may be given several times").value_name("DIR");
-  merge.add("--weights", m.weights, "what each adapter counts, as 0.7,0.4; default: 1 each")
-      .value_name("W,…");
+  merge.add("--weights", m.weights, "what each adapter counts; default: 1 each")
+      .comma_separated()
+      .value_name("W");
   merge
       .add("--combination-type", m.combination_type,
            "combine the adapters first: how; default: svd, and with --model one after another")

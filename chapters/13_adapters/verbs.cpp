@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
-#include <cstdio>
 #include <map>
 
 #include "checkpoint/combine_adapters.h"
@@ -18,23 +15,12 @@ namespace qlora {
 namespace {
 
 std::vector<double> weights_of(const MergeOptions& o) {
-  std::vector<double> weights;
-  for (std::size_t begin = 0; !o.weights.empty() && begin <= o.weights.size();) {
-    const std::size_t end = std::min(o.weights.find(',', begin), o.weights.size());
-    double w = 0;
-    const auto [rest, error] = std::from_chars(o.weights.data() + begin, o.weights.data() + end, w);
-    if (error != std::errc() || rest != o.weights.data() + end) {
-      throw UsageError("--weights is " + o.weights + ", expected numbers like 0.7,0.4");
-    }
-    weights.push_back(w);
-    begin = end + 1;
+  if (o.weights.empty()) return std::vector<double>(o.adapters.size(), 1.0);
+  if (o.weights.size() != o.adapters.size()) {
+    throw UsageError(fmt::format("--weights has {} numbers for {} adapters", o.weights.size(),
+                                 o.adapters.size()));
   }
-  if (weights.empty()) weights.assign(o.adapters.size(), 1.0);
-  if (weights.size() != o.adapters.size()) {
-    throw UsageError(
-        fmt::format("--weights has {} numbers for {} adapters", weights.size(), o.adapters.size()));
-  }
-  return weights;
+  return o.weights;
 }
 
 Combination combination_of(const std::string& name) {

@@ -12,7 +12,7 @@ namespace qlora {
 struct MergeOptions {
   std::optional<std::string> model;             ///< none: a combined adapter is written
   std::vector<std::string> adapters;            ///< PEFT folders, at least one
-  std::string weights;                          ///< w,w,…; empty: 1 each
+  std::vector<double> weights;                  ///< empty: 1 each
   std::optional<std::string> combination_type;  ///< linear, cat or svd
   std::optional<std::int64_t> svd_rank;         ///< of the combined adapter
   std::optional<std::string> dtype;             ///< of the merged model

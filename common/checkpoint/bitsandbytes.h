@@ -35,11 +35,12 @@ std::string quant_state_text(const QuantizedTensor& q);
 
 /// quantization_config of config.json, with the defaults of transformers' BitsAndBytesConfig.
 struct BitsAndBytesConfig {
-  bool load_in_8bit = false;                             ///< LLM.int8(); else 4 bits
-  QuantType quant_type = QuantType::fp4;                 ///< bnb_4bit_quant_type
-  bool use_double_quant = false;                         ///< bnb_4bit_use_double_quant
-  DType compute_dtype = DType::f32;                      ///< bnb_4bit_compute_dtype
-  std::optional<std::vector<std::string>> skip_modules;  ///< llm_int8_skip_modules
+  bool load_in_8bit = false;              ///< LLM.int8(); else 4 bits
+  QuantType quant_type = QuantType::fp4;  ///< bnb_4bit_quant_type
+  bool use_double_quant = false;          ///< bnb_4bit_use_double_quant
+  DType compute_dtype = DType::f32;       ///< bnb_4bit_compute_dtype
+  /// llm_int8_skip_modules: ends of modules' names, or regular expressions for their beginnings.
+  std::optional<std::vector<std::string>> skip_modules;
 
   /// The object that transformers writes, all thirteen keys.
   Json to_json() const;

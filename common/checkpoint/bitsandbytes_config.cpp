@@ -2,6 +2,8 @@
 
 #include "checkpoint/bitsandbytes.h"
 #include "checkpoint/eight_bit.h"
+#include "core/error.h"
+#include "lora/target_modules.h"
 
 namespace qlora {
 namespace {
@@ -16,11 +18,12 @@ bool flag(const Json& json, std::string_view key) {
   throw BadInput(folder.path + "/config.json", place, problem);
 }
 
-// transformers: an entry names a module, or one of the modules that it is in.
-bool is_skipped(const std::string& module, const std::vector<std::string>& skip) {
-  return std::any_of(skip.begin(), skip.end(), [&](const std::string& entry) {
-    return module == entry || module.find(entry + ".") != std::string::npos;
-  });
+// Whether an entry of llm_int8_skip_modules names the module: a regular expression for the
+// beginning of its name, up to the end of a part, or the plain end of it (transformers 5.23:
+// should_convert_module, quantizers/quantizers_utils.py).
+bool names(const std::string& entry, const std::string& module) {
+  const std::string boundary = R"((?:(?<=\.)|(?=\.|$)))";
+  return module.ends_with(entry) || matches_whole("(?:" + entry + ")" + boundary + ".*", module);
 }
 
 // A weight that is stored in 4 bits, and how.
@@ -121,7 +124,14 @@ BitsAndBytesConfig BitsAndBytesConfig::from_json(const Json& json, const std::st
   }
   if (const Json* skip = json.find("llm_int8_skip_modules")) {
     config.skip_modules.emplace();
-    for (const Json& module : skip->as_array()) config.skip_modules->push_back(module.as_string());
+    for (const Json& entry : skip->as_array()) {
+      try {
+        names(entry.as_string(), "any");
+      } catch (const UsageError& e) {
+        throw BadInput(file, "quantization_config.llm_int8_skip_modules", e.what());
+      }
+      config.skip_modules->push_back(entry.as_string());
+    }
   }
   return config;
 }
@@ -162,7 +172,9 @@ bool is_quantizable(const TensorInfo& tensor, const BitsAndBytesConfig& config) 
     return false;
   }
   const std::string module = tensor.name.substr(0, tensor.name.size() - ending.size());
-  return !config.skip_modules || !is_skipped(module, *config.skip_modules);
+  const auto skip = config.skip_modules.value_or(std::vector<std::string>{});
+  return std::none_of(skip.begin(), skip.end(),
+                      [&](const std::string& entry) { return names(entry, module); });
 }
 
 }  // namespace qlora

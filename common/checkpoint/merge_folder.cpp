@@ -177,9 +177,11 @@ MergeSummary merge_dense(const ModelFolder& in, const std::string& output,
 
 // The folder's own format, for its weights once more.
 QuantizeSettings settings_of(const BitsAndBytesConfig& config) {
-  if (config.load_in_8bit) return {StoredFormat::int8, 64, false};
   const bool fp4 = config.quant_type == QuantType::fp4;
-  return {fp4 ? StoredFormat::fp4 : StoredFormat::nf4, 64, config.use_double_quant};
+  QuantizeSettings settings{fp4 ? StoredFormat::fp4 : StoredFormat::nf4, 64,
+                            config.use_double_quant, config.skip_modules};
+  if (config.load_in_8bit) settings.format = StoredFormat::int8, settings.double_quant = false;
+  return settings;
 }
 
 void measure(const std::string& merged, const std::string& quantized,

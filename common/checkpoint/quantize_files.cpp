@@ -98,6 +98,7 @@ QuantizeSummary quantize_folder(const std::string& input, const std::string& out
   if (!config.load_in_8bit) config.quant_type = settings.type();
   config.use_double_quant = settings.double_quant;
   config.compute_dtype = compute_dtype;
+  config.skip_modules = settings.skip_modules;
   std::vector<ConversionItem> items = items_to_quantize(
       in.tensors, [&](const TensorInfo& info) { return is_quantizable(info, config); });
   if (std::none_of(items.begin(), items.end(),

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/bitsandbytes.h"
 
@@ -20,6 +21,8 @@ struct QuantizeSettings {
   StoredFormat format = StoredFormat::nf4;  ///< of the tensors written
   std::int64_t blocksize = 64;  ///< elements that share an absmax; rows of int8 have no blocks
   bool double_quant = false;    ///< whether absmax itself is held in 8 bits (4 bits only)
+  /// Modules of a folder that stay as they are (llm_int8_skip_modules).
+  std::optional<std::vector<std::string>> skip_modules = std::nullopt;
 
   /// The codebook of a 4-bit format.
   QuantType type() const { return format == StoredFormat::fp4 ? QuantType::fp4 : QuantType::nf4; }

@@ -43,7 +43,7 @@ void add_experiment_options(Options& verb, ExperimentOptions& o);
 
 /// Mean and standard deviation of a figure over the seeds.
 struct Spread {
-  double mean = 0.0;
+  double mean = 0.0;       ///< Σ x / n
   double deviation = 0.0;  ///< sqrt(Σ (x - mean)² / (n - 1)); 0 for one value
 };
 

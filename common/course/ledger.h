@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "course/table.h"
 
 namespace qlora {
 
@@ -51,6 +52,9 @@ class Ledger {
   void print(bool all_claims, std::FILE* out = stdout) const;
   /// Rows {id, course, computed, verdict}, and for numbers {value, unit}.
   Json json() const;
+  /// Adds a row {id, what it is about, what the course says, what is computed here, what is right
+  /// and why} for each claim that the course gets wrong.
+  void add_corrections(Table& table) const;
   /// @throws Error (ExitCode::check_failed) naming each claim that failed or got no value
   void check() const;
 

@@ -1,8 +1,7 @@
-// The ledger on the terminal.
+// The ledger on the terminal, and what it corrects on a page.
 #include <algorithm>
 
 #include "course/ledger.h"
-#include "course/table.h"
 
 namespace qlora {
 namespace {
@@ -78,6 +77,14 @@ void Ledger::print_summary(std::size_t shown, std::FILE* out) const {
   }
   for (const std::string& part : wrapped(line, kTextWidth)) {
     std::fprintf(out, "%s\n", part.c_str());
+  }
+}
+
+void Ledger::add_corrections(Table& table) const {
+  for (const Claim& c : claims_) {
+    if (c.verdict != "WRONG") continue;
+    table.add({c.id, c.claim, c.course, computed_for_people(c),
+               c.right + (c.note.empty() ? "" : ". " + c.note)});
   }
 }
 

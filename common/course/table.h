@@ -24,6 +24,9 @@ class Table {
   /// A line between the rows before and after it; Markdown has none.
   void rule();
 
+  /// Whether it has no row.
+  bool empty() const { return rows_.empty(); }
+
   /// At most `width` columns wide: where the cells need more, the last column is wrapped, down to a
   /// width of 24, then the widest ones.
   std::string text(std::size_t width = kTextWidth) const;

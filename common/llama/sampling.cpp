@@ -44,34 +44,33 @@ class ByLikelihood {
 std::int32_t sample(std::span<const float> logits, const Sampling& sampling, std::uint64_t index) {
   const auto most_likely = std::max_element(logits.begin(), logits.end());
   if (sampling.temperature <= 0) return static_cast<std::int32_t>(most_likely - logits.begin());
-  ByLikelihood ids(logits);
-  const auto mass = [&](float logit) {
-    return std::exp((static_cast<double>(logit) - *most_likely) / sampling.temperature);
-  };
-  const auto mass_of = [&](std::size_t i) {
-    return mass(logits[static_cast<std::size_t>(ids[i])]);
-  };
+  const bool truncates = sampling.top_k > 0 || sampling.top_p < 1;
   std::size_t count = logits.size();
-  double total = 0;
-  if (sampling.top_k > 0 && static_cast<std::size_t>(sampling.top_k) < count) {
-    count = static_cast<std::size_t>(sampling.top_k);
-    for (std::size_t i = 0; i < count; ++i) total += mass_of(i);
-  } else {
-    for (const float logit : logits) total += mass(logit);
+  if (sampling.top_k > 0) count = std::min(count, static_cast<std::size_t>(sampling.top_k));
+  std::vector<double> masses(logits.size());
+  double kept = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    masses[i] = std::exp((static_cast<double>(logits[i]) - *most_likely) / sampling.temperature);
+    kept += masses[i];
   }
-  double kept = total;
+  ByLikelihood ids(logits);
+  const auto mass_of = [&](std::size_t i) { return masses[static_cast<std::size_t>(ids[i])]; };
+  if (count < logits.size()) {
+    kept = 0;
+    for (std::size_t i = 0; i < count; ++i) kept += mass_of(i);
+  }
   if (sampling.top_p < 1) {
     const std::size_t most = count;
+    const double wanted = sampling.top_p * kept;
     kept = 0;
-    for (count = 0; count < most && (count == 0 || kept <= sampling.top_p * total);) {
-      kept += mass_of(count++);
-    }
+    for (count = 0; count < most && (count == 0 || kept <= wanted);) kept += mass_of(count++);
   }
   const Random random{sampling.seed, stream_of(0x73616d70)};
   double left = static_cast<double>(random.uniform(index)) * kept;
-  for (std::size_t i = 0; i < count; ++i) {
-    left -= mass_of(i);
-    if (left < 0) return ids[i];
+  for (std::size_t i = 0; i < count; ++i) {  // any order does where all are kept
+    const auto id = truncates ? ids[i] : static_cast<std::int32_t>(i);
+    left -= masses[static_cast<std::size_t>(id)];
+    if (left < 0) return id;
   }
   return ids[count - 1];
 }

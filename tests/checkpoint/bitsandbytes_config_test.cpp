@@ -76,16 +76,27 @@ TEST(BitsAndBytesConfig, QuantizesDecoderLinearsOnly) {
     EXPECT_EQ(is_quantizable(plain.tensors.info(name), {}), is_stored_in_4bit(folder.tensors, name))
         << name;
   }
-  BitsAndBytesConfig config;
-  config.skip_modules = {"lm_head", "model.layers.1", "model.layers.0.mlp.up_proj", "up"};
-  const auto wanted = [&](const char* name) {
-    return is_quantizable({name, DType::f32, {2, 2}}, config);
+  EXPECT_FALSE(is_quantizable({"model.layers.10.mlp.up_proj.bias", DType::f32, {2, 2}}, {}));
+}
+
+// transformers 5.23: should_convert_module, whose comment gives these cases.
+TEST(BitsAndBytesConfig, EntriesAreBeginningsPatternsOrEnds) {
+  const auto skips = [](const char* entry, const std::string& module) {
+    BitsAndBytesConfig config;
+    config.skip_modules = {"lm_head", entry};
+    return !is_quantizable({module + ".weight", DType::f32, {2, 2}}, config);
   };
-  EXPECT_TRUE(wanted("model.layers.0.mlp.down_proj.weight"));
-  EXPECT_FALSE(wanted("model.layers.0.mlp.up_proj.weight"));
-  EXPECT_FALSE(wanted("model.layers.1.mlp.down_proj.weight"));
-  EXPECT_TRUE(wanted("model.layers.10.mlp.up_proj.weight"));
-  EXPECT_FALSE(wanted("model.layers.10.mlp.up_proj.bias"));
+  EXPECT_TRUE(skips("model.layers.1", "model.layers.1.mlp.down_proj"));
+  EXPECT_FALSE(skips("model.layers.1", "model.layers.11.mlp.down_proj"));
+  EXPECT_TRUE(skips("model.layers.*", "model.layers.11.mlp.up_proj"));
+  EXPECT_TRUE(skips("model.layers.(1|2)", "model.layers.2.mlp.up_proj"));
+  EXPECT_FALSE(skips("model.layers.0.mlp.up", "model.layers.0.mlp.up_proj"));
+  EXPECT_TRUE(skips("model.layers.0.mlp.up_proj", "model.layers.0.mlp.up_proj"));
+  EXPECT_TRUE(skips("up_proj", "model.layers.3.mlp.up_proj"));
+  EXPECT_FALSE(skips("mlp.up", "model.layers.3.mlp.up_proj"));
+  EXPECT_NE(config_says(R"({"load_in_4bit": true, "llm_int8_skip_modules": ["up_(proj"]})")
+                .find("llm_int8_skip_modules: the pattern"),
+            std::string::npos);
 }
 
 }  // namespace

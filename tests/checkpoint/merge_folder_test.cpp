@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "checkpoint/files.h"
+#include "checkpoint/quantize_files.h"
 #include "support/golden.h"
 #include "support/matcher.h"
 
@@ -97,6 +98,19 @@ TEST(MergeFolder, QuantizedAgainIsPefts) {
   EXPECT_LT(error.largest, 0.1);
   EXPECT_GT(error.relative, 0.0);
   EXPECT_GT(error.change, 0.0);
+}
+
+TEST(MergeFolder, WhatWasNotQuantizedIsNotAfterwards) {
+  const std::string base = output("skipped"), out = output("merged_skipped");
+  const std::vector<std::string> skipped{"model.layers.1.mlp"};
+  quantize_folder(golden("llama/a_fp32"), base, {StoredFormat::nf4, 64, false, skipped});
+  MergeSettings settings = with({"qlora/adapter_nonzero"});
+  settings.requantize = true;
+  merge_folder(base, out, settings);
+  const ModelFolder ours = ModelFolder::open(out);
+  EXPECT_EQ(ours.tensors.info("model.layers.1.mlp.down_proj.weight").dtype, DType::f32);
+  EXPECT_TRUE(is_stored_in_4bit(ours.tensors, "model.layers.0.mlp.down_proj.weight"));
+  EXPECT_EQ(quantization_of(ours).value_or(BitsAndBytesConfig{}).skip_modules, skipped);
 }
 
 TEST(MergeFolder, SeveralAddUpWithTheirWeights) {

@@ -243,6 +243,17 @@ TEST(LedgerPrint, ClaimsWithATableOfTheirOwnAreLeftOutUnlessTheyFail) {
   EXPECT_TRUE(has(printed(bad, false), "FAILED: computed 256, right is 255"));
 }
 
+TEST(Ledger, CorrectionsAreTheClaimsThatAreWrong) {
+  Table table({"id", "about", "course", "here", "why"});
+  ledger_of(claims()).add_corrections(table);
+  const std::string text = table.markdown();
+  EXPECT_NE(text.find("| N-4 | what N-4 is about | 8,388,608 |"), std::string::npos) << text;
+  EXPECT_NE(text.find("| T-1 | what T-1 is about | unit8 |"), std::string::npos) << text;
+  EXPECT_NE(text.find("uint8. the reason for T-1 |"), std::string::npos) << text;
+  EXPECT_EQ(text.find("N-1"), std::string::npos) << text;
+  EXPECT_EQ(text.find("N-3"), std::string::npos) << text;
+}
+
 TEST(Ledger, AFileThatIsNoListOfClaimsIsBadInput) {
   const auto refused = [](const Json& rows) {
     EXPECT_THROW(ledger_of(rows), BadInput) << rows.dump();

@@ -19,3 +19,20 @@ if(NOT QLORA_SANITIZE)  # there are no chapters
   add_custom_target(lesson_programs DEPENDS check_lessons)
   add_dependencies(lesson_programs ${chapter_programs})
 endif()
+
+if(chapter_claims)  # docs/corrections.md is what the chapters' claims come to
+  add_executable(corrections lessons/corrections.cpp)
+  target_include_directories(corrections PRIVATE ${CMAKE_SOURCE_DIR}/chapters)
+  target_compile_definitions(corrections PRIVATE QLORA_CHAPTERS_DIR="${CMAKE_SOURCE_DIR}/chapters")
+  target_link_libraries(corrections PRIVATE qlora_flags fmt::fmt)
+  foreach(claims IN LISTS chapter_claims)
+    target_sources(corrections PRIVATE $<TARGET_OBJECTS:${claims}>)
+  endforeach()
+  foreach(folder IN LISTS chapter_links)
+    target_link_libraries(corrections PRIVATE qlora_${folder})
+  endforeach()
+  add_dependencies(lesson_programs corrections)
+  add_test(NAME corrections_page COMMAND sh -c "'$<TARGET_FILE:corrections>' | \
+    diff '${CMAKE_SOURCE_DIR}/docs/corrections.md' - || \
+    { echo 'docs/corrections.md is not what ./course lessons --update writes'; exit 1; }")
+endif()
