@@ -42,16 +42,15 @@ ConfigurationSizes sizes_of(const Configuration& configuration);
 
 /// A model, and the year in which its weights could be had.
 struct Release {
-  const char* name;
-  int year;
+  const char* name;  ///< "GPT-2"
+  int year;          ///< 2019
 };
 
-/// A paper, by its number on arXiv, which begins with year and month, and the year it is cited
-/// with.
+/// A paper of the further reading.
 struct Paper {
-  const char* name;
-  std::string number;
-  int year;
+  const char* name;    ///< "LoRA"
+  std::string number;  ///< on arXiv: it begins with year and month
+  int year;            ///< that it is cited with
 };
 
 /// Llama 3.2 3B, gemma-2b and Llama 2 7B.
@@ -83,6 +82,7 @@ struct CourseInputs {
   /// The papers of the further reading.
   std::vector<Paper> papers{{"LoRA", "2106.09685", 2021}, {"QLoRA", "2305.14314", 2023}};
 
+  /// The course's own.
   CourseInputs();
 };
 

@@ -88,7 +88,7 @@ MainJobResult run_main_job(const MainJobOptions& o) {
   nf4.placement = placement_of(o.run);
   LlamaModel model = load_model(folder, nf4);
   const PriceData data = read_price_data(folder, o.test_data, o.run.test_items);
-  fmt::print("tiny-llama: {} parameters, decoder in {}; {} training items, {} test items\n",
+  fmt::print("tiny-llama: {} parameters, decoder in {}\n{} training items, {} test items\n",
              grouped(model.config.parameter_count()), base_format(model),
              grouped(static_cast<std::int64_t>(data.train.rows.size())), data.test.rows.size());
 
@@ -128,7 +128,7 @@ MainJobResult run_main_job(const MainJobOptions& o) {
   say_verdict(report);
   say_items(report);
   fmt::print(
-      "\n{} tokens at {:.0f} tokens/s; {:.0f} s in all. Written to {}: report.md, report.json, "
+      "\n{} tokens at {:.0f} tokens/s; {:.0f} s in all.\nWritten to {}: report.md, report.json, "
       "loss.svg, the adapter.\n",
       grouped(report.tokens), report.tokens_per_second, report.seconds, o.output_dir);
   return done;

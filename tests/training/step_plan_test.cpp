@@ -106,7 +106,7 @@ TEST(StepPlan, GroupsByLengthOverWholeSteps) {
   TrainingArguments a = arguments(3, 4);
   a.group_by_length = true;
   a.seed = 7;
-  const auto data = rows(200);
+  const auto data = rows(230);
   StepPlan plan(data, a);
   std::vector<std::int64_t> lengths;
   for (const TokenizedExample& e : data) {
@@ -126,11 +126,14 @@ TEST(StepPlan, AStepIsTheSameWheneverItIsAskedFor) {
     all.push_back(through.micro_batches(step));
   }
   ASSERT_EQ(all.size(), 21u);
+  StepPlan back_and_forth(data, arguments(4, 2, 3));
   for (const std::int64_t step : {20, 0, 13, 6, 7, 13}) {
     StepPlan resumed(data, arguments(4, 2, 3));
     EXPECT_EQ(resumed.micro_batches(step), all[static_cast<std::size_t>(step)]) << step;
     EXPECT_EQ(through.micro_batches(step), all[static_cast<std::size_t>(step)])
         << "back at " << step;
+    EXPECT_EQ(back_and_forth.micro_batches(step), all[static_cast<std::size_t>(step)])
+        << "the last epoch first: " << step;
   }
 }
 
