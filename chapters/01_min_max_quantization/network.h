@@ -41,9 +41,9 @@ inline std::vector<float> points(std::size_t n) {
 /// The network whose outputs are the straight lines between H points of sine and cosine over
 /// [-pi, pi]. Hidden unit i bends at knot t_i: a_i relu(x - t_i), and its output weight is the
 /// change of slope there over a_i. No training: the a_i are drawn from [0.5, 1.5).
-inline Network sine_and_cosine(std::int64_t H) {
+inline Network sine_and_cosine(std::int64_t H, std::uint64_t seed = 1) {
   constexpr double kPi = 3.14159265358979323846;
-  const Random random{1, 0};
+  const Random random{seed, 0};
   Network net{{H, 1, {}, {}}, {2, H, {}, {}}};
   const double step = 2.0 * kPi / static_cast<double>(H);
   for (std::int64_t i = 0; i < H; ++i) {

@@ -108,6 +108,7 @@ MainJobResult run_main_job(const MainJobOptions& o) {
   const ModelEvaluation tuned = evaluate("tuned", model);
   report.base = base.metrics;
   report.tuned = tuned.metrics;
+  report.comparison = compare(base, tuned, data.test, seed);
   if (o.with_random_base) {
     LlamaModel random = random_model(model.config, seed);
     quantize_base(random, QuantType::nf4, true, DType::bf16);

@@ -215,29 +215,18 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
   return 0;
 }
 
-// This process among those that a launcher has started, if one has; the others are silent.
-std::unique_ptr<Processes> meet(const TrainOptions& o, const std::optional<ProcessPlace>& place) {
-  if (!place) return std::make_unique<Processes>();
-  if (o.num_processes > 0 && o.num_processes != place->size) {
-    throw UsageError(fmt::format("--num-processes {} contradicts the launcher's {} processes",
-                                 o.num_processes, place->size));
-  }
-  if (o.model.device != "cpu") ops::choose_gpu(place->local_rank);
-  if (place->rank > 0) {
-    Progress::mute();
-    if (std::freopen("/dev/null", "w", stdout) == nullptr) throw MachineLacks("/dev/null");
-  }
-  return std::make_unique<Processes>(*place);
-}
-
 }  // namespace
 
 int run_train(TrainOptions& o, const std::string& command) {
   const std::optional<ProcessPlace> place = place_in_environment();
+  if (!o.ids.empty() && (place || o.num_processes > 1)) {
+    throw UsageError("--ids is one pass of one process; several share the steps of a run");
+  }
   if (!place && o.num_processes > 1) return launch_processes(static_cast<int>(o.num_processes));
   settle(o.model);
   settle(o.training);
-  const std::unique_ptr<Processes> processes = meet(o, place);
+  if (place && o.model.device != "cpu") ops::choose_gpu(place->local_rank);
+  const std::unique_ptr<Processes> processes = meet_processes(place, o.num_processes);
   o.training.arguments.gradient_accumulation_steps *= processes->size();
   if (o.ids.empty()) require_rows(o);
   default_to_nf4(o.model);

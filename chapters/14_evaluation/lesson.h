@@ -1,12 +1,13 @@
-// What can be said of the price task before any model is asked.
+// What chapter 14 shows at the terminal.
 #pragma once
 
 #include "core/json.h"
 
-namespace qlora {
+namespace qlora::chapter14 {
 
-/// Prints the trivial predictors and the noise floor on the embedded test items.
-/// @return the same figures, as report.json has them
-Json print_yardsticks();
+/// Prints the lesson: the yardsticks of the price task, what each figure sees, how certain it is,
+/// two models over the same items, and three ways to fool oneself.
+/// @return the same figures
+Json tell();
 
-}  // namespace qlora
+}  // namespace qlora::chapter14

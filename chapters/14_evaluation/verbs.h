@@ -9,13 +9,14 @@ namespace qlora {
 
 /// The command line of `evaluate`.
 struct EvaluateOptions {
-  ModelOptions model;      ///< with adapters, the tuned model is measured too
-  std::string data;        ///< the test items
-  std::string train_data;  ///< the training items, for the trivial predictors
-  std::string report;      ///< folder of report.json and report.md
-  std::string json;        ///< where report.json goes a second time
-  std::string command;     ///< for the report
-  std::int64_t seed = 0;   ///< of the intervals
+  ModelOptions model;       ///< with adapters, the tuned model is measured too
+  std::string data;         ///< the test rows
+  std::string train_data;   ///< the training items, for the trivial predictors: prices on both
+  std::string report;       ///< folder of report.json and report.md
+  std::string json;         ///< where report.json goes a second time
+  std::string date_string;  ///< the day that a chat template names
+  std::string command;      ///< for the report
+  std::int64_t seed = 0;    ///< of the intervals
 };
 
 /// The command line of `items`.
@@ -25,7 +26,8 @@ struct ItemsOptions {
   std::string output;      ///< a JSONL file
 };
 
-/// Evaluates the base, and with adapters the tuned model, and writes the report.
+/// Evaluates the base, and with adapters the tuned model and each of several alone, and writes the
+/// report.
 void run_evaluate(const EvaluateOptions& o);
 
 /// Writes fresh price items, none of whose descriptions stand in the embedded training data.

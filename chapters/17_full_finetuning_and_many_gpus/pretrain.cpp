@@ -2,14 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 
+#include "core/error.h"
 #include "core/files.h"
+#include "core/stop_signal.h"
 #include "course/progress.h"
 #include "course/provenance.h"
 #include "course/svg.h"
+#include "held_out.h"
 #include "llama/load.h"
+#include "support/launch.h"
 #include "text/sentencepiece_training.h"
 #include "training/evaluation_loss.h"
 #include "training/pretraining.h"
@@ -20,19 +26,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Every 50th document is held out: its loss says what was learned, not what was remembered.
-constexpr std::size_t kHeldOutEvery = 50;
-
 struct Blocks {
   std::vector<TokenizedExample> train, held_out;
 };
 
-Blocks split_blocks(const Corpus& corpus, const Tokenizer& tokenizer, std::int64_t length) {
-  std::vector<std::string> train, held_out;
-  for (std::size_t i = 0; i < corpus.documents.size(); ++i) {
-    (i % kHeldOutEvery == 0 ? held_out : train).push_back(corpus.documents[i]);
-  }
-  return {blocks_of(train, tokenizer, length), blocks_of(held_out, tokenizer, length)};
+Blocks blocks_of_corpus(const Corpus& corpus, const Tokenizer& tokenizer, std::int64_t length) {
+  const chapter17::SplitCorpus parts = chapter17::split(corpus);
+  return {blocks_of(parts.train, tokenizer, length), blocks_of(parts.held_out, tokenizer, length)};
 }
 
 Json recipe(const PretrainOptions& o, const Corpus& corpus, const Blocks& blocks) {
@@ -54,16 +54,18 @@ Json recipe(const PretrainOptions& o, const Corpus& corpus, const Blocks& blocks
   return j;
 }
 
-TrainingArguments arguments_of(const PretrainOptions& o) {
+// However many processes take turns with them, a step has batch_size blocks, and the same ones.
+TrainingArguments arguments_of(const PretrainOptions& o, const Processes& processes) {
   TrainingArguments a;
   a.learning_rate = o.learning_rate;
   a.lr_scheduler_type = LrScheduler::cosine;
   a.warmup_steps = 0.03;
-  a.per_device_train_batch_size = o.batch_size;
+  a.per_device_train_batch_size = o.batch_size / processes.size();
+  a.gradient_accumulation_steps = processes.size();
   a.max_steps = o.max_steps;
   a.weight_decay = 0.1;
   a.adam_beta2 = 0.95;
-  a.logging_steps = 100;
+  a.logging_steps = std::min<std::int64_t>(100, o.max_steps);
   a.save_steps = o.save_steps;
   a.save_total_limit = 1;
   a.seed = o.seed;
@@ -86,30 +88,30 @@ void write_loss_figure(const std::string& path, const Json& log_history) {
                             {loss}});
 }
 
-}  // namespace
+// The folder's tokenizer; where it is to be learned, the first process does that for all.
+Tokenizer tokenizer_of(const PretrainOptions& o, const Corpus& corpus, const Processes& processes) {
+  if (processes.is_first()) {
+    make_folder(o.output_dir);
+    if (o.train_tokenizer) {
+      write_atomically((fs::path(o.output_dir) / "tokenizer.model").string(),
+                       train_sentencepiece(corpus.documents));
+    }
+  }
+  processes.largest(0);  // the others wait
+  return Tokenizer::load(o.output_dir);
+}
 
-int pretrain(const PretrainOptions& o) {
-  make_folder(o.output_dir);
-  fmt::print("{}\n", one_line(provenance()));
-  const Corpus corpus = build_corpus(o.sources);
-  const std::string tokenizer_file = (fs::path(o.output_dir) / "tokenizer.model").string();
-  if (o.train_tokenizer) write_atomically(tokenizer_file, train_sentencepiece(corpus.documents));
-  const Tokenizer tokenizer = Tokenizer::load(o.output_dir);
-  const Blocks blocks = split_blocks(corpus, tokenizer, o.block_length);
-  Json report = recipe(o, corpus, blocks);
-  fmt::print("text: {} documents, {} tokens for training, {} held out\n", corpus.documents.size(),
-             report.at("training_tokens").as_integer(), report.at("held_out_tokens").as_integer());
-
-  LlamaModel model = random_model(tiny_llama_config(tokenizer), o.seed);
-  fmt::print("model: {} parameters\n", model.config.parameter_count());
+TrainingResult train_all_weights(const PretrainOptions& o, LlamaModel& model, const Blocks& blocks,
+                                 std::int32_t pad_id, Processes& processes) {
   TrainingTask task{model,
                     enable_full_training(model),
                     blocks.train,
                     {},
-                    tokenizer.padding(),
-                    arguments_of(o),
+                    pad_id,
+                    arguments_of(o, processes),
                     o.output_dir + "/checkpoints",
                     [&](const std::string& folder) { save_model(folder, model, DType::f32); }};
+  task.processes = &processes;
   std::optional<std::string> checkpoint;
   if (o.resume) checkpoint = newest_checkpoint(task.output_dir);
   Progress progress("pretrain", o.max_steps, "steps");
@@ -120,16 +122,25 @@ int pretrain(const PretrainOptions& o) {
                          r.tokens_per_second);
     });
   };
-  const TrainingResult result = train(task, events, checkpoint);
+  note_stop_signals();
+  events.stop_signal = stop_signal;
+  TrainingResult result = train(task, events, checkpoint);
   progress.finish();
+  return result;
+}
 
-  save_model(o.output_dir, model, DType::bf16);
-  // What is reported is measured on what was written: weights rounded to bfloat16.
+// The loss of what was written: weights rounded to bfloat16. The processes share the blocks.
+double held_out_loss(const PretrainOptions& o, const Blocks& blocks, std::int32_t pad_id,
+                     Processes& processes) {
+  processes.largest(0);  // the first has written them
   LlamaModel written = load_model(o.output_dir);
   written.reserve_positions(o.block_length);
   Arena arena;
-  const double held_out =
-      evaluation_loss(written, blocks.held_out, o.batch_size, tokenizer.padding(), arena);
+  return evaluation_loss(written, blocks.held_out, o.batch_size, pad_id, arena, &processes);
+}
+
+void write_log(const PretrainOptions& o, Json report, const TrainingResult& result,
+               double held_out) {
   report["tokens_seen"] = result.tokens;
   report["seconds"] = result.seconds;
   report["tokens_per_second"] = static_cast<double>(result.tokens) / result.seconds;
@@ -140,6 +151,39 @@ int pretrain(const PretrainOptions& o) {
   report["log_history"] = result.state.log_history;
   write_atomically(o.output_dir + "/pretraining.json", report.dump(1) + "\n");
   write_loss_figure(o.output_dir + "/pretraining_loss.svg", result.state.log_history);
+}
+
+}  // namespace
+
+int pretrain(const PretrainOptions& o) {
+  const std::optional<ProcessPlace> place = place_in_environment();
+  const std::int64_t count = place ? place->size : o.num_processes;
+  if (count > 1 && o.batch_size % count != 0) {
+    throw UsageError(fmt::format("--batch-size {} cannot be shared equally by {} processes",
+                                 o.batch_size, count));
+  }
+  if (!place && count > 1) return launch_processes(static_cast<int>(count));
+  const std::unique_ptr<Processes> processes = meet_processes(place, o.num_processes);
+
+  fmt::print("{}\n", one_line(provenance()));
+  const Corpus corpus = build_corpus(o.sources);
+  const Tokenizer tokenizer = tokenizer_of(o, corpus, *processes);
+  const Blocks blocks = blocks_of_corpus(corpus, tokenizer, o.block_length);
+  const Json report = recipe(o, corpus, blocks);
+  fmt::print("text: {} documents, {} tokens for training, {} held out\n", corpus.documents.size(),
+             report.at("training_tokens").as_integer(), report.at("held_out_tokens").as_integer());
+  LlamaModel model = random_model(tiny_llama_config(tokenizer), o.seed);
+  fmt::print("model: {} parameters\n", model.config.parameter_count());
+  const TrainingResult result =
+      train_all_weights(o, model, blocks, tokenizer.padding(), *processes);
+  if (result.stopped_by != 0) {
+    fmt::print(stderr, "stopped after step {}; to go on, the same command with --resume\n",
+               result.steps);
+    return 128 + result.stopped_by;
+  }
+  if (processes->is_first()) save_model(o.output_dir, model, DType::bf16);
+  const double held_out = held_out_loss(o, blocks, tokenizer.padding(), *processes);
+  if (processes->is_first()) write_log(o, report, result, held_out);
   fmt::print("held-out loss {:.4f}; wrote {}\n", held_out, o.output_dir);
   return 0;
 }

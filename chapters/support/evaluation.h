@@ -14,6 +14,14 @@ EvaluationData read_evaluation_data(const std::string& path, const Tokenizer& to
 /// Prompts and prices of a data set, for the trivial predictors.
 PricedPrompts priced_prompts(const EvaluationData& data);
 
+/// A data set of any kind for this model: rows are cut to what it has positions for, conversations
+/// laid out by its folder's template.
+/// @param date_string  the day that the template names; empty: its own
+/// @throws BadInput, also where the tokenizer has ids that the model has not
+EvaluationData read_any_data(const std::string& path, const std::string& model_folder,
+                             const Tokenizer& tokenizer, const LlamaConfig& config,
+                             const std::string& date_string);
+
 /// evaluate_model() under a progress bar.
 ModelEvaluation evaluate_with_progress(const std::string& label, const LlamaModel& model,
                                        const Tokenizer& tokenizer, const EvaluationData& data,
@@ -22,7 +30,7 @@ ModelEvaluation evaluate_with_progress(const std::string& label, const LlamaMode
 /// Fills what describes the machine and the run.
 void add_provenance(Report& report, const LlamaModel& base, const std::string& command);
 
-/// The report's figures as a table for the terminal.
+/// The report's figures as a table for the terminal, and what the tuned models changed of the base.
 std::string report_table(const Report& report);
 
 }  // namespace qlora

@@ -19,6 +19,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/stop_signal.h"
+#include "course/progress.h"
 
 namespace qlora {
 namespace {
@@ -211,6 +212,20 @@ int launch_processes(int count) {
   children.reserve(static_cast<std::size_t>(count));
   for (int rank = 0; rank < count; ++rank) children.push_back(start(rank, count, listener));
   return wait_for(children);
+}
+
+std::unique_ptr<Processes> meet_processes(const std::optional<ProcessPlace>& place,
+                                          std::int64_t wanted) {
+  if (!place) return std::make_unique<Processes>();
+  if (wanted > 0 && wanted != place->size) {
+    throw UsageError("--num-processes " + std::to_string(wanted) + " contradicts the launcher's " +
+                     std::to_string(place->size) + " processes");
+  }
+  if (place->rank > 0) {
+    Progress::mute();
+    if (std::freopen("/dev/null", "w", stdout) == nullptr) throw MachineLacks("/dev/null");
+  }
+  return std::make_unique<Processes>(*place);
 }
 
 }  // namespace qlora

@@ -1,6 +1,8 @@
 // Data-parallel runs: who starts their processes, and what each knows of the others.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "ops/processes.h"
@@ -19,5 +21,12 @@ std::optional<ProcessPlace> place_in_environment();
 /// that failed. SIGINT and SIGTERM go on to all of them; where one fails, the rest is ended.
 /// @return the exit code: of the process that failed first, or 0
 int launch_processes(int count);
+
+/// This process among those of its run, all of which it has met; alone without a place. One that is
+/// not the first prints nothing from here on.
+/// @param wanted  --num-processes; 0: whatever the launcher says
+/// @throws UsageError where the launcher has started another number; MachineLacks as Processes
+std::unique_ptr<Processes> meet_processes(const std::optional<ProcessPlace>& place,
+                                          std::int64_t wanted);
 
 }  // namespace qlora

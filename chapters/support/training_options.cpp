@@ -123,10 +123,12 @@ void add_training_options(Options& verb, TrainingOptions& o) {
   verb.unsupported("--push-to-hub", "nothing is sent anywhere", {"false", "False"});
   verb.unsupported("--deepspeed", "a 4-bit base fits one device; --num-processes shares the rows");
   verb.unsupported("--fsdp", "a 4-bit base fits one device; --num-processes shares the rows");
+  // [device_map]
   verb.unsupported("--device-map",
                    "it spreads the layers of one model over GPUs that wait for each other; "
                    "--num-processes gives each GPU rows of its own",
                    {"auto"});
+  // [/device_map]
   verb.add_config();
 }
 

@@ -1,17 +1,14 @@
 #include "evaluation/metrics.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "core/error.h"
-#include "core/random.h"
 
 namespace qlora {
 namespace {
-
-constexpr int kResamples = 1000;
-constexpr std::uint64_t kBootstrapStream = 0x626f6f74;  // "boot"
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -23,11 +20,8 @@ bool is_group(std::string_view text) {
          is_digit(text[3]) && (text.size() == 4 || !is_digit(text[4]));
 }
 
-// The ends of the middle 95 % of the resampled figures.
-Interval middle(std::vector<double> figures) {
-  std::ranges::sort(figures);
-  const auto cut = static_cast<std::size_t>(0.025 * kResamples);
-  return {figures[cut], figures[figures.size() - 1 - cut]};
+double mean_of_all(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 }  // namespace
@@ -40,7 +34,7 @@ std::optional<double> read_answer(std::string_view completion, double cap) {
   for (std::size_t digits = 0; !completion.empty(); completion.remove_prefix(1)) {
     const char c = completion.front();
     if (is_digit(c)) {
-      value = std::min(cap, value * 10.0 + (c - '0'));
+      value = value * 10.0 + (c - '0');
       ++digits;
     } else if (digits > 3 || !is_group(completion)) {
       break;
@@ -56,61 +50,53 @@ double answer_cap(std::span<const double> training_prices) {
   return 10.0 * *std::ranges::max_element(training_prices);
 }
 
-std::vector<double> prices_of(std::span<const Example> rows, const std::string& file) {
-  constexpr double kLargest = 1e12;
-  std::vector<double> prices;
-  for (const Example& row : rows) {
-    const auto price = row.kind == Example::Kind::prompt_completion
-                           ? read_answer(row.completion, kLargest)
-                           : std::nullopt;
-    if (!price || *price <= 0.0) {
-      throw BadInput(file, "row " + std::to_string(prices.size() + 1),
-                     "no price, expected \"prompt\" and \"completion\" with whole dollars");
-    }
-    prices.push_back(*price);
-  }
-  return prices;
-}
-
 bool is_hit(double answer, double price) {
   return 5.0 * std::abs(answer - price) <= price;
+}
+
+double absolute_error(std::optional<double> answer, double price) {
+  return std::abs(answer.value_or(0.0) - price);
 }
 
 Metrics measure(std::span<const std::optional<double>> answers, std::span<const double> prices,
                 std::uint64_t seed) {
   const std::size_t n = prices.size();
   require(n > 0 && answers.size() == n, "measure", "as many answers as prices, at least one");
-  std::vector<double> errors(n);
-  std::vector<double> hits(n);
-  Metrics metrics;
+  std::vector<double> errors(n), hits(n);
+  Metrics m;
   for (std::size_t i = 0; i < n; ++i) {
-    const double answer = answers[i].value_or(0.0);
-    require(std::isfinite(answer) && std::isfinite(prices[i]), "measure", "finite numbers");
-    errors[i] = std::abs(answer - prices[i]);
-    hits[i] = answers[i] && is_hit(answer, prices[i]) ? 1.0 : 0.0;
-    metrics.mae += errors[i] / static_cast<double>(n);
-    metrics.hit_rate += hits[i] / static_cast<double>(n);
-    metrics.no_answer += answers[i] ? 0 : 1;
+    errors[i] = absolute_error(answers[i], prices[i]);
+    require(std::isfinite(errors[i]), "measure", "finite numbers");
+    hits[i] = answers[i] && is_hit(*answers[i], prices[i]) ? 1.0 : 0.0;
+    m.no_answer += answers[i] ? 0 : 1;
   }
-  std::vector<double> mae(kResamples, 0.0);
-  std::vector<double> hit_rate(kResamples, 0.0);
-  for (std::size_t r = 0; r < kResamples; ++r) {
-    const Random random{seed, stream_of(kBootstrapStream, r)};
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t drawn = random.below(i, static_cast<std::uint32_t>(n));
-      mae[r] += errors[drawn] / static_cast<double>(n);
-      hit_rate[r] += hits[drawn] / static_cast<double>(n);
-    }
-  }
-  metrics.mae_ci95 = middle(std::move(mae));
-  metrics.hit_rate_ci95 = middle(std::move(hit_rate));
-  return metrics;
+  m.priced = static_cast<std::int64_t>(n);
+  m.mae = mean_of_all(errors);
+  m.hit_rate = mean_of_all(hits);
+  m.mae_ci95 = bootstrap_mean(errors, seed);
+  m.hit_rate_ci95 = bootstrap_mean(hits, seed);
+  return m;
 }
 
 Metrics measure(std::span<const double> answers, std::span<const double> prices,
                 std::uint64_t seed) {
   const std::vector<std::optional<double>> given(answers.begin(), answers.end());
   return measure(given, prices, seed);
+}
+
+void add_losses(Metrics& metrics, std::span<const RowLoss> rows, std::uint64_t seed) {
+  require(!rows.empty(), "add_losses", "at least one row");
+  std::vector<double> sums, tokens;
+  for (const RowLoss& row : rows) {
+    sums.push_back(row.sum);
+    tokens.push_back(static_cast<double>(row.tokens));
+  }
+  const Interval ends = bootstrap_ratio(sums, tokens, seed);
+  metrics.loss = std::accumulate(sums.begin(), sums.end(), 0.0) /
+                 std::accumulate(tokens.begin(), tokens.end(), 0.0);
+  metrics.perplexity = perplexity_of(*metrics.loss);
+  metrics.loss_ci95 = ends;
+  metrics.perplexity_ci95 = {perplexity_of(ends.low), perplexity_of(ends.high)};
 }
 
 double perplexity_of(double loss) {

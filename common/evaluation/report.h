@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "evaluation/comparison.h"
 #include "evaluation/metrics.h"
 #include "evaluation/predictors.h"
 
@@ -14,18 +15,28 @@ namespace qlora {
 
 /// One item read aloud: what was asked, the price, and what the models said.
 struct SpokenItem {
-  std::string prompt;  ///< as the model gets it
-  double price = 0.0;  ///< in dollars
-  std::string base;    ///< the base's completion
-  std::string tuned;   ///< the tuned model's completion
+  std::string prompt;         ///< as the model gets it
+  double price = 0.0;         ///< in dollars; means nothing where the rows have no prices
+  std::string base;           ///< the base's completion
+  std::string tuned;          ///< the tuned model's completion
+  std::string expected = {};  ///< what the row says, where the rows have no prices
+};
+
+/// One of several adapters by itself on the base.
+struct AdapterFigures {
+  std::string folder;     ///< as it was named
+  Metrics metrics;        ///< of the base with this adapter alone
+  Comparison comparison;  ///< of that against the base
 };
 
 /// Everything that a report says. A member that was not measured is absent: null in report.json
 /// (`random_base` is left out).
 struct Report {
-  /// The models: as it came, and with adapters.
+  /// The models: as it came, and with all adapters.
   std::optional<Metrics> base;
   std::optional<Metrics> tuned;
+  std::optional<Comparison> comparison;  ///< of tuned against base, over the same items
+  std::vector<AdapterFigures> adapters;  ///< each alone, where there are several
 
   /// What needs no model (evaluation/predictors.h). The first two give every item one answer.
   std::optional<Metrics> median_predictor;
@@ -36,11 +47,12 @@ struct Report {
 
   std::optional<Metrics> random_base;  ///< the same tuning on random weights
 
-  std::int64_t items = 0;          ///< test items that were measured
+  std::int64_t items = 0;          ///< rows that were measured
+  std::string no_prices;           ///< why there are no errors in dollars; empty: there are
   std::vector<SpokenItem> spoken;  ///< a few of them
   double seconds = 0.0;            ///< of the whole job
-  std::int64_t tokens = 0;         ///< trained on, padding not counted
-  double tokens_per_second = 0.0;  ///< of the training
+  std::int64_t tokens = 0;         ///< trained on, or only read where nothing is trained
+  double tokens_per_second = 0.0;  ///< of the training, or of the whole job
   std::uint64_t seed = 0;          ///< of training and intervals
   std::string commit;              ///< as in Provenance (course/provenance.h)
   std::string build_type;          ///< likewise
@@ -54,7 +66,8 @@ struct Report {
 void add_predictors(Report& report, const PricedPrompts& training, const PricedPrompts& test,
                     std::uint64_t seed);
 
-/// report.json: the members' names are Report's and Metrics's own; intervals are [low, high].
+/// report.json: the members' names are Report's and Metrics's own; intervals are [low, high]. Where
+/// there are no prices, what is counted in dollars is null.
 Json report_json(const Report& report);
 
 /// report.md: the figures side by side, the items, and how they were come by.

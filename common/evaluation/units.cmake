@@ -1,2 +1,2 @@
 qlora_folder(NAME evaluation LINKS core quantization lora checkpoint text ops llama training
-  UNITS metrics.cpp predictors.cpp answers.cpp report.cpp)
+  UNITS bootstrap.cpp metrics.cpp comparison.cpp predictors.cpp data.cpp answers.cpp report.cpp)

@@ -181,9 +181,17 @@ LlamaConfig named_config(const std::string& name) {
     c.intermediate_size = 14336;
     c.rope_scaling.factor = 8.0;
     c.tie_word_embeddings = false;
+  } else if (name == "llama-3.1-70b") {
+    c.hidden_size = 8192;
+    c.num_hidden_layers = 80;
+    c.num_attention_heads = 64;
+    c.head_dim = 128;
+    c.intermediate_size = 28672;
+    c.rope_scaling.factor = 8.0;
+    c.tie_word_embeddings = false;
   } else {
     throw UsageError("no model of the name " + name +
-                     "; there are llama-3.2-1b, llama-3.2-3b and llama-3.1-8b");
+                     "; there are llama-3.2-1b, llama-3.2-3b, llama-3.1-8b and llama-3.1-70b");
   }
   return c;
 }

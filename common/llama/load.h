@@ -42,7 +42,8 @@ LlamaModel load_model(const std::string& path, const LoadOptions& options = {});
 /// quantized layers as bitsandbytes has them. Adapters are not written.
 void save_model(const std::string& folder, const LlamaModel& model, DType dtype);
 
-/// A configuration by the name of a published model: llama-3.2-1b, llama-3.2-3b, llama-3.1-8b.
+/// A configuration by the name of a published model: llama-3.2-1b, llama-3.2-3b, llama-3.1-8b,
+/// llama-3.1-70b.
 /// @throws UsageError on any other
 LlamaConfig named_config(const std::string& name);
 

@@ -150,7 +150,9 @@ std::vector<std::pair<std::string, Tensor>> dense_weights(const LlamaModel& mode
 }
 
 std::vector<Parameter> enable_full_training(LlamaModel& model) {
-  const auto zeros = [](const Tensor& t) { return Tensor::zeros(t.dtype(), t.shape()); };
+  const auto zeros = [](const Tensor& t) {
+    return ops::on(t.device(), Tensor::zeros(t.dtype(), t.shape()));
+  };
   std::vector<Parameter> parameters;
   model.grad_embed_tokens = zeros(model.embed_tokens);
   parameters.push_back({"model.embed_tokens.weight", model.embed_tokens, model.grad_embed_tokens});

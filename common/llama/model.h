@@ -69,8 +69,8 @@ LlamaModel model_skeleton(const LlamaConfig& config);
 /// float32.
 LlamaModel random_model(const LlamaConfig& config, std::uint64_t seed);
 
-/// Gives every base weight a gradient of zeros, and returns all of them under their Hugging Face
-/// names: full training. @throws std::invalid_argument if the base is quantized
+/// Gives every base weight a gradient of zeros, where the weight is, and returns all of them under
+/// their Hugging Face names: full training. @throws std::invalid_argument if the base is quantized
 std::vector<Parameter> enable_full_training(LlamaModel& model);
 
 /// All dense weights under their Hugging Face names: projections of a group as rows of its stacked

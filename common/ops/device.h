@@ -12,6 +12,7 @@
 #include "ops/cuda/head.h"
 #include "ops/cuda/linear.h"
 #include "ops/cuda/ops.h"
+#include "ops/cuda/straight_through.h"
 /// Leaves an op by its CUDA version where the tensor lies on a GPU.
 #define QLORA_ON_GPU(tensor, call) \
   if ((tensor).device() == Device::cuda) return cuda::call

@@ -6,6 +6,7 @@
 
 #include "core/matmul.h"
 #include "ops/dora.h"
+#include "ops/straight_through.h"
 
 namespace qlora {
 namespace cpu {
@@ -14,10 +15,10 @@ namespace {
 constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
 
-// The group's weight (ΣN,K): as it is, or dequantized into the arena.
+// The group's weight (ΣN,K): as it is, or dequantized, or as a pass sees it, in the arena.
 template <typename T>
 const T* base_weight(const LinearGroup& group, Arena& arena) {
-  if (group.weight) return group.weight.data<T>();
+  if (group.weight) return ops::seen_weight(group, arena).data<T>();
   const Tensor floats = arena.take(DType::f32, {group.N(), group.K});
   // [base]
   std::int64_t row = 0;
@@ -139,8 +140,11 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   const T* W = dx || dora ? base_weight<T>(group, arena) : nullptr;
   if (dx) base_backward<T>(group, W, dy, dx);
   if (group.grad_weight) {
-    matmul<T>(kYes, kNo, N, K, tokens, T{1}, dy.data<T>(), N, x.data<T>(), K, T{1},
-              group.grad_weight.data<T>(), K);
+    const auto add = [&](std::int64_t column, std::int64_t columns, const Tensor& dW) {
+      matmul<T>(kYes, kNo, columns, K, tokens, T{1}, dy.data<T>() + column, N, x.data<T>(), K, T{1},
+                dW.data<T>(), K);
+    };
+    ops::add_weight_gradient(group, arena, add);
   }
   std::size_t index = 0;
   const T* columns = dy.data<T>();

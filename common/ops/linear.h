@@ -10,6 +10,7 @@
 #include "lora/lora.h"
 #include "quantization/eight_bit_tensor.h"
 #include "quantization/quantized_tensor.h"
+#include "quantization/straight_through.h"
 
 namespace qlora {
 
@@ -33,11 +34,15 @@ struct Projection {
   std::int64_t N = 0;                        ///< out_features
   std::optional<QuantizedTensor> quantized;  ///< (N,K) in 4 bits, or
   std::optional<Int8Tensor> int8;            ///< (N,K) in int8; neither: rows of the group's weight
+  std::optional<FakeFormat> fake;            ///< in which every pass sees those rows; none: as is
   std::vector<Adapter> adapters;             ///< applied in this order
 };
 
 /// Whether an adapter of the projection is one of DoRA.
 bool has_dora(const Projection& p);
+
+/// Whether passes see the projection's weight quantized and restored (ops::fake_quantize).
+bool has_fake(const Projection& p);
 
 /// The values of a projection's codes in float32, N·K of them at `out`.
 /// @throws std::invalid_argument if it has none

@@ -21,6 +21,10 @@ bool has_dora(const Projection& p) {
                              [](const Adapter& a) { return static_cast<bool>(a.magnitude); });
 }
 
+bool has_fake(const Projection& p) {
+  return p.fake.has_value();
+}
+
 Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
   if (!run.training) return {};
   return {adapter.dropout, {run.seed, stream_of(run.step, adapter.stream)}};

@@ -128,6 +128,18 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
 /// the CPU all in one dtype.
 void dora_norm(const Tensor& weight, const Adapter& adapter, const Tensor& norm);
 
+/// Quantization-aware training: w_q (N,K) = dequantize(quantize(w)) of a dense weight w (N,K) of
+/// the same dtype, in each block clamp(round(w / s), -Q, Q) · s, or the nearest value of NF4; see
+/// qlora::fake_quantize. A GPU computes in float32, and rounds w_q once where they are in 16 bits.
+/// Jacob et al. 2018, section 3.1; torch: fake_quantize_per_channel_affine.
+void fake_quantize(const FakeFormat& format, const Tensor& w, const Tensor& w_q);
+
+/// dw (N,K) += dw_q (N,K) where |w| is within the range of its block, nothing elsewhere: the
+/// straight-through estimator (Bengio et al. 2013); see qlora::fake_quantize_backward. Gradients
+/// are in float32 on a GPU.
+void fake_quantize_backward(const FakeFormat& format, const Tensor& w, const Tensor& dw_q,
+                            const Tensor& dw);
+
 /// Logits (rows,V) = x (rows,C) · head (V,C)ᵀ.
 void head_forward(const Tensor& x, const Tensor& head, const Tensor& logits);
 

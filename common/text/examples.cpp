@@ -46,7 +46,8 @@ TokenizedDataset tokenize_dataset(std::span<const Example> rows, const Tokenizer
                });
   TokenizedDataset set;
   set.rows = static_cast<std::int64_t>(rows.size());
-  for (TokenizedExample& example : all) {
+  for (std::size_t row = 0; row < all.size(); ++row) {
+    TokenizedExample& example = all[row];
     if (static_cast<std::int64_t>(example.input_ids.size()) > max_length) {
       ++set.cut;
       example.input_ids.resize(static_cast<std::size_t>(max_length));
@@ -58,6 +59,7 @@ TokenizedDataset tokenize_dataset(std::span<const Example> rows, const Tokenizer
     }
     set.tokens += static_cast<std::int64_t>(example.input_ids.size());
     set.examples.push_back(std::move(example));
+    set.row_numbers.push_back(row);
   }
   return set;
 }

@@ -25,6 +25,7 @@ struct TokenizedExample {
 /// What became of the rows of a data set.
 struct TokenizedDataset {
   std::vector<TokenizedExample> examples;  ///< in the order of the rows
+  std::vector<std::size_t> row_numbers;    ///< which row each of them is, from 0
   std::int64_t rows = 0;                   ///< rows read
   std::int64_t cut = 0;                    ///< rows longer than max_length, cut at their end
   std::int64_t dropped = 0;                ///< rows left without a label that the loss would see

@@ -11,6 +11,7 @@
 #include "text/batch.h"
 #include "training/evaluation_loss.h"
 #include "training/schedule.h"
+#include "training/step_share.h"
 
 namespace qlora {
 namespace {
@@ -102,24 +103,18 @@ StepReport Run::one_step() {
   if (task_.timeline) ops::start_timeline();
   const TrainingArguments& args = task_.arguments;
   const std::int64_t step = state_.global_step;
-  std::vector<Batch> batches;
-  std::int64_t supervised = 0, tokens = 0;
   const auto micro_batches = plan_.micro_batches(step);
-  for (const auto& rows : micro_batches) {
-    batches.push_back(collate(task_.train, rows, task_.pad_id));
-    supervised += batches.back().supervised;
-    tokens += batches.back().tokens;
-  }
+  const StepShare share =
+      share_of_step(task_.train, micro_batches, processes_.rank(), processes_.size());
   optimizer_.zero_gradients();
   ops::fill_bytes(losses_, 0);
-  const auto own = static_cast<std::size_t>(processes_.rank());
-  for (std::size_t i = own; i < batches.size(); i += static_cast<std::size_t>(processes_.size())) {
-    const auto micro = static_cast<std::uint64_t>(step * args.gradient_accumulation_steps) + i;
-    const TrainingPass pass{{true, args.seed, micro},
-                            args.activations,
-                            state_.loss_scale.value / static_cast<double>(supervised)};
-    const auto slot = static_cast<std::int64_t>(i);
-    loss_backward(task_.model, batches[i], pass, arena_, losses_.rows(slot, slot + 1));
+  for (const std::int64_t i : share.own) {
+    const auto micro = static_cast<std::uint64_t>(step * args.gradient_accumulation_steps + i);
+    const TrainingPass pass{
+        {true, args.seed, micro}, args.activations, gradient_scale(share, state_.loss_scale.value)};
+    const Batch batch =
+        collate(task_.train, micro_batches[static_cast<std::size_t>(i)], task_.pad_id);
+    loss_backward(task_.model, batch, pass, arena_, losses_.rows(i, i + 1));
   }
   processes_.sum(optimizer_.gradients());
   processes_.sum(std::span(&losses_, 1));
@@ -129,15 +124,15 @@ StepReport Run::one_step() {
                                      warmup_steps(args.warmup_steps, plan_.total_steps()),
                                      plan_.total_steps());
   optimizer_.step(rate, state_.loss_scale.value);
-  const double loss = loss_of_step(micro_batches) / static_cast<double>(supervised);
+  const double loss = loss_of_step(micro_batches) / static_cast<double>(share.supervised);
   const double norm = optimizer_.gradient_norm();
   if (!state_.loss_scale.after_step(std::isfinite(norm), task_.model.arithmetic())) {
     not_finite(norm, step + 1, micro_batches.back());
   }
   ++state_.global_step;
   state_.epoch = plan_.epoch_after(state_.global_step);
-  state_.num_input_tokens_seen += tokens;
-  tokens_ += tokens;
+  state_.num_input_tokens_seen += share.tokens;
+  tokens_ += share.tokens;
   const double seconds = seconds_since(start);
   return {state_.global_step,
           plan_.total_steps(),
@@ -145,7 +140,7 @@ StepReport Run::one_step() {
           loss,
           rate,
           norm,
-          tokens,
+          share.tokens,
           static_cast<double>(tokens_) / seconds_since(start_),
           seconds,
           task_.timeline ? ops::take_timeline() : std::vector<ops::PartTime>()};

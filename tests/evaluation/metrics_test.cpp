@@ -5,8 +5,6 @@
 #include <cmath>
 #include <limits>
 
-#include "core/error.h"
-#include "core/random.h"
 #include "support/matcher.h"
 
 namespace qlora {
@@ -49,26 +47,9 @@ TEST(ReadAnswer, IsCapped) {
   EXPECT_THROW(answer_cap({}), std::invalid_argument);
 }
 
-TEST(PricesOf, NamesTheRowWithoutAPrice) {
-  const auto row = [](const char* completion) {
-    return Example{Example::Kind::prompt_completion, "p", completion, {}};
-  };
-  const std::vector<Example> good = {row("12"), row(" 7 dollars")};
-  EXPECT_EQ(prices_of(good, "f"), (std::vector<double>{12.0, 7.0}));
-  for (const char* completion : {"none", "0", ""}) {
-    try {
-      prices_of(std::vector<Example>{row("12"), row(completion)}, "f");
-      ADD_FAILURE() << "accepted \"" << completion << '"';
-    } catch (const BadInput& e) {
-      EXPECT_TRUE(std::string(e.what()).starts_with("f: row 2: no price")) << e.what();
-    }
-  }
-  const std::vector<Example> text = {{Example::Kind::text, "", "12", {}}};
-  EXPECT_THROW(prices_of(text, "f"), BadInput);
-}
+using Answer = std::optional<double>;
 
 TEST(Measure, ByHand) {
-  using Answer = std::optional<double>;
   const std::vector<Answer> answers = {Answer{80.0}, Answer{}, Answer{51.0}, Answer{120.0}};
   const std::vector<double> prices = {100.0, 40.0, 50.0, 100.0};
   const Metrics m = measure(answers, prices, 1);
@@ -76,9 +57,21 @@ TEST(Measure, ByHand) {
   EXPECT_TRUE(is_close(m.mae, 81.0 / 4.0, 1e-12));
   EXPECT_EQ(m.hit_rate, 0.75);
   EXPECT_EQ(m.no_answer, 1);
+  EXPECT_EQ(m.priced, 4);
   EXPECT_FALSE(m.loss.has_value());
   EXPECT_LE(m.mae_ci95.low, m.mae);
   EXPECT_GE(m.mae_ci95.high, m.mae);
+}
+
+TEST(Measure, NoAnswerIsOneOfZeroDollars) {
+  EXPECT_EQ(absolute_error(Answer{}, 40.0), 40.0);
+  EXPECT_EQ(absolute_error(Answer{0.0}, 40.0), 40.0);
+  EXPECT_EQ(absolute_error(Answer{31.0}, 40.0), 9.0);
+  EXPECT_EQ(absolute_error(Answer{49.0}, 40.0), 9.0);
+  const Metrics m = measure(std::vector<Answer>(3), std::vector<double>{1.0, 2.0, 6.0}, 1);
+  EXPECT_EQ(m.mae, 3.0);
+  EXPECT_EQ(m.hit_rate, 0.0);
+  EXPECT_EQ(m.no_answer, 3);
 }
 
 TEST(Measure, HitsEndAtTwentyPercent) {
@@ -115,25 +108,15 @@ TEST(Measure, DependsOnTheSeedInItsIntervalsAlone) {
   EXPECT_EQ(one.mae, two.mae);
 }
 
-// 200 samples of 100 absolute normals, whose mean is sqrt(2/pi): a 95 % interval misses in 10 of
-// them on average. 22 misses are beyond four deviations, sqrt(200 · 0.05 · 0.95) = 3.1; the
-// percentile interval of a skewed figure covers a little less than it says.
-TEST(Measure, IntervalsCoverTheTruth) {
-  int missed = 0;
-  double width = 0.0;
-  for (std::uint64_t sample = 0; sample < 200; ++sample) {
-    const Random random{17, sample};
-    std::vector<double> answers(100);
-    for (std::size_t i = 0; i < 100; ++i) answers[i] = 1000.0 + random.normal(i);
-    const Metrics m = measure(answers, std::vector<double>(100, 1000.0), sample);
-    const double truth = std::sqrt(2.0 / 3.14159265358979);
-    missed += truth < m.mae_ci95.low || truth > m.mae_ci95.high ? 1 : 0;
-    width += (m.mae_ci95.high - m.mae_ci95.low) / 200.0;
-  }
-  EXPECT_LE(missed, 22);
-  EXPECT_GE(missed, 1);
-  // Two times 1.96 standard errors: deviation sqrt(1 - 2/pi) = 0.603 over sqrt(100).
-  EXPECT_TRUE(is_close(width, 2 * 1.96 * 0.0603, 0.02));
+// The errors of the two items are 0 and 8, one is a hit: of resamples of two items 1/4 are all of
+// the one, 1/4 all of the other. The ends of both figures are those of a single item.
+TEST(Measure, EachIntervalIsOfItsOwnFigure) {
+  const std::vector<double> answers = {10.0, 18.0}, prices = {10.0, 10.0};
+  const Metrics m = measure(answers, prices, 3);
+  EXPECT_EQ(m.mae_ci95.low, 0.0);
+  EXPECT_EQ(m.mae_ci95.high, 8.0);
+  EXPECT_EQ(m.hit_rate_ci95.low, 0.0);
+  EXPECT_EQ(m.hit_rate_ci95.high, 1.0);
 }
 
 TEST(Measure, RefusesWhatItCannotMeasure) {
@@ -143,6 +126,49 @@ TEST(Measure, RefusesWhatItCannotMeasure) {
   EXPECT_THROW(measure(std::vector<double>{kNan}, one, 1), std::invalid_argument);
   EXPECT_THROW(measure(std::vector<double>{kInfinity}, one, 1), std::invalid_argument);
   EXPECT_THROW(measure(one, std::vector<double>{kNan}, 1), std::invalid_argument);
+}
+
+// A row of one token at 4 nats and one of nine at 1 nat each: 13 nats over 10 tokens. The mean of
+// the rows' means would be 2.5.
+TEST(AddLosses, EveryTokenCountsTheSame) {
+  Metrics m;
+  add_losses(m, std::vector<RowLoss>{{4.0, 1}, {9.0, 9}}, 1);
+  EXPECT_TRUE(is_close(m.loss.value_or(kNan), 1.3, 1e-12));
+  EXPECT_TRUE(is_close(m.perplexity.value_or(kNan), std::exp(1.3), 1e-12));
+  EXPECT_EQ(m.priced, 0) << "losses know nothing of prices";
+}
+
+// Resamples of two rows: both the first, both the second, or each once. A quarter of them at either
+// end: the ends of the interval are the losses of the rows.
+TEST(AddLosses, RowsAreDrawnWithTheirTokens) {
+  Metrics m;
+  add_losses(m, std::vector<RowLoss>{{4.0, 1}, {9.0, 9}}, 1);
+  const Interval loss = m.loss_ci95.value_or(Interval{kNan, kNan});
+  EXPECT_TRUE(is_close(loss.low, 1.0, 1e-12));
+  EXPECT_TRUE(is_close(loss.high, 4.0, 1e-12));
+}
+
+TEST(AddLosses, PerplexitysIntervalIsThatOfTheLossRaised) {
+  Metrics m;
+  std::vector<RowLoss> rows;
+  for (int i = 1; i < 40; ++i) rows.push_back({0.3 * i * (i % 5 + 1), i});
+  add_losses(m, rows, 7);
+  const Interval loss = m.loss_ci95.value_or(Interval{kNan, kNan});
+  const Interval perplexity = m.perplexity_ci95.value_or(Interval{kNan, kNan});
+  EXPECT_LT(loss.low, m.loss.value_or(kNan));
+  EXPECT_GT(loss.high, m.loss.value_or(kNan));
+  EXPECT_TRUE(is_close(perplexity.low, std::exp(loss.low), 0.0, 1e-12));
+  EXPECT_TRUE(is_close(perplexity.high, std::exp(loss.high), 0.0, 1e-12));
+  Metrics other;
+  add_losses(other, rows, 8);
+  EXPECT_EQ(other.loss, m.loss);
+  EXPECT_NE(other.loss_ci95.value_or(Interval{}).low, loss.low);
+}
+
+TEST(AddLosses, RefusesRowsWithoutTokens) {
+  Metrics m;
+  EXPECT_THROW(add_losses(m, {}, 1), std::invalid_argument);
+  EXPECT_THROW(add_losses(m, std::vector<RowLoss>{{1.0, 1}, {0.0, 0}}, 1), std::invalid_argument);
 }
 
 TEST(Perplexity, IsTheExponential) {

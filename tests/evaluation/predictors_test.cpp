@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "evaluation/data.h"
 #include "evaluation/metrics.h"
 #include "evaluation/report.h"
 #include "support/matcher.h"

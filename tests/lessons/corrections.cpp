@@ -15,6 +15,8 @@
 #include "10_training_mechanics/claims.h"
 #include "12_qlora_finetuning/claims.h"
 #include "13_adapters/claims.h"
+#include "14_evaluation/claims.h"
+#include "15_quantization_aware_training/claims.h"
 #include "16_dora/claims.h"
 #include "course/run.h"
 
@@ -44,6 +46,9 @@ const ChapterClaims kChapters[] = {
     {"10_training_mechanics", "Training", [](Ledger& l) { chapter10::fill_claims(l); }},
     {"12_qlora_finetuning", "QLoRA", [](Ledger& l) { chapter12::fill_claims(l); }},
     {"13_adapters", "Adapters", [](Ledger& l) { chapter13::fill_claims(l); }},
+    {"14_evaluation", "Evaluation", [](Ledger& l) { chapter14::fill_claims(l); }},
+    {"15_quantization_aware_training", "Quantization-aware training",
+     [](Ledger& l) { chapter15::fill_claims(l); }},
     {"16_dora", "DoRA", [](Ledger& l) { chapter16::fill_claims(l); }},
 };
 

@@ -20,6 +20,7 @@
 #include "ops/cuda/timeline.h"
 #include "ops/device_memory.h"
 #include "ops/quantization.h"
+#include "ops/straight_through.h"
 
 namespace qlora::cuda {
 namespace {
@@ -40,8 +41,12 @@ void copy_rows(const Matrix& from, const Matrix& to) {
 }
 
 // W (N,K) into the first columns of N rows of `to` (N,ld).
-void write_base(const LinearGroup& group, const Tensor& to) {
-  if (group.weight) return copy_rows(Matrix(group.weight), Matrix(to).columns_from(0, group.K));
+void write_base(const LinearGroup& group, Arena& arena, const Tensor& to) {
+  if (group.weight) {
+    const ArenaScope scope(arena);
+    const Matrix W(ops::seen_weight(group, arena));
+    return copy_rows(W, Matrix(to).columns_from(0, group.K));
+  }
   std::int64_t row = 0;
   for (const Projection& part : group.parts) {
     if (!part.quantized) throw MachineLacks("a linear layer in int8 has no CUDA version");
@@ -61,17 +66,18 @@ struct Folded {
     all = Matrix(memory);
     A = all.rows_from(N, room).columns_from(0, K);
     B = all.rows_from(0, N).columns_from(K, room);
-    write_base(group, memory.rows(0, N));
+    write_base(group, arena, memory.rows(0, N));
     stack_A(group, A);
     stack_B(group, B);
   }
 };
 
-// W (N,K) in the dtype of the arithmetic: as it is, or dequantized into the arena.
+// W (N,K) in the dtype of the arithmetic: as it is, or dequantized, or as a pass sees it, in the
+// arena.
 Matrix base_weight(const LinearGroup& group, DType dtype, Arena& arena) {
-  if (group.weight) return Matrix(group.weight);
+  if (group.weight) return Matrix(ops::seen_weight(group, arena));
   const Tensor weight = arena.take(dtype, {group.N(), group.K});
-  write_base(group, weight);
+  write_base(group, arena, weight);
   return Matrix(weight);
 }
 
@@ -291,8 +297,12 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
     product(kNo, g, kNo, base_weight(group, x.dtype(), arena), 1.0f, 0.0f, Matrix(dx), Matrix(dx));
   }
   if (group.grad_weight) {
-    const Matrix gradient(group.grad_weight);
-    product(kYes, g, kNo, Matrix(x).columns_from(0, group.K), 1.0f, 1.0f, gradient, gradient);
+    const Matrix in = Matrix(x).columns_from(0, group.K);
+    const auto add = [&](std::int64_t column, std::int64_t columns, const Tensor& dW) {
+      const Matrix out(dW);
+      product(kYes, g.columns_from(column, columns), kNo, in, 1.0f, 1.0f, out, out);
+    };
+    ops::add_weight_gradient(group, arena, add);
   }
   backward_apart(group, x, saved, run, dy, {}, arena, dx);
 }
