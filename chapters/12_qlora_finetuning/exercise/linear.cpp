@@ -5,9 +5,9 @@
 // and lora_backward (lora/lora.h) on lora_weights (ops/dora.h), the arena's scratch (core/arena.h).
 // A base in int8 is multiplied by int8_product (ops/linear.h) where T is float. Parts with
 // magnitudes are chapter 16's: dora_part_forward and dora_part_backward (ops/dora.h) do all that is
-// theirs; the residual is added behind them. A dense base that trains is chapters 15's and 17's: a pass sees it as
-// seen_weight gives it, and its gradient is add_weight_gradient's (ops/straight_through.h), which
-// takes the product that you make.
+// theirs; the residual is added behind them. A dense base that trains is chapters 15's and 17's: a
+// pass sees it as seen_weight gives it, and its gradient is add_weight_gradient's
+// (ops/straight_through.h), which takes the product that you make.
 #include "ops/linear.h"
 
 #include "core/matmul.h"
