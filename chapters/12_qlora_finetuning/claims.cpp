@@ -191,6 +191,7 @@ ConfigurationSizes sizes_of(const Configuration& c) {
   const ModelShapes model = c.base.shapes();
   const std::vector<LinearShape> linears = stacked(model.layer, model.layers);
   std::vector<Shape> shapes;
+  shapes.reserve(linears.size());
   for (const LinearShape& l : linears) shapes.push_back({l.N, l.K});
   const FourBitBytes bytes = four_bit_bytes(shapes, {64, c.double_quant, 256});
   ConfigurationSizes sizes;
