@@ -126,6 +126,7 @@ int Options::act() const {
   if (action_) return action_();
   require(!verbs_.empty(), "Options::act", "an action");
   std::vector<std::string> names;
+  names.reserve(verbs_.size());
   for (const Options& v : verbs_) names.push_back(v.name_);
   throw UsageError(full_name() + " needs one of: " + joined(names));
 }
