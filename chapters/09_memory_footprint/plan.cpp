@@ -173,6 +173,7 @@ Json print_fits(const TrainingShape& shape, const Limit& limit, const Speed& spe
 
 void add_plan_options(Options& verb, PlanOptions& o) {
   add_model_options(verb, o.model);
+  add_bitsandbytes_options(verb, o.model);
   add_training_options(verb, o.training);
   verb.add("--card", o.card, "plan for this GPU instead of the one that is there").choices({kH100});
   verb.add("--rates", o.rates,
@@ -184,6 +185,7 @@ void add_plan_options(Options& verb, PlanOptions& o) {
 }
 
 void run_plan(PlanOptions& o) {
+  settle(o.model);
   settle(o.training);
   const TrainingShape shape = training_shape(o.model, o.training);
   const Speed speed = speed_of(o, shape);

@@ -1,5 +1,11 @@
-// Chapter 12: QLoRA fine-tuning. Without a verb the main job; `train` is the tool.
+// Chapter 12: QLoRA fine-tuning. Without a verb the main job; `train` is the tool, `experiment`
+// what the lesson's questions are answered by.
+#include "claims.h"
+#include "course/lesson.h"
 #include "course/run.h"
+#include "experiments.h"
+#include "figures.h"
+#include "lesson.h"
 #include "main_job.h"
 #include "train.h"
 
@@ -27,12 +33,25 @@ int main(int argc, char** argv) {
   options.add("--seed", m.run.seed, "of the order of items, of A and of the intervals").at_least(0);
   options.add("--with-random-base", m.with_random_base,
               "the same tuning on random weights beside it");
-  options.add("--json", m.json, "write report.json there too").value_name("FILE");
-  options.action([&] { return run_main_job(m); });
+  LessonOptions lesson;
+  add_lesson_options(options, lesson);
+  options.action([&] {
+    const MainJobResult job = run_main_job(m);
+    if (job.stopped_by != 0) return 128 + job.stopped_by;
+    run_lesson({QLORA_CHAPTER_DIR, [&](const Ledger&) { return chapter12::tell(job); },
+                [](Ledger& ledger) { chapter12::fill_claims(ledger); },
+                [&](const std::string& folder) { chapter12::draw(folder, job); }},
+               lesson);
+    return 0;
+  });
+
+  std::deque<chapter12::ExperimentCommand> experiments;
+  chapter12::add_experiments(options, experiments);
 
   TrainOptions t;
   Options& train = options.verb("train", "Fine-tunes a model folder on your data.");
   add_model_options(train, t.model);
+  add_bitsandbytes_options(train, t.model);
   add_adapter_option(train, t.model);
   add_training_options(train, t.training);
   train

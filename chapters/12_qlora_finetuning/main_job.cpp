@@ -78,7 +78,7 @@ void say_verdict(const Report& r) {
 
 }  // namespace
 
-int run_main_job(const MainJobOptions& o) {
+MainJobResult run_main_job(const MainJobOptions& o) {
   const auto start = std::chrono::steady_clock::now();
   const std::string folder = o.model.empty() ? data_folder() + "/tiny-llama" : o.model;
   const auto seed = static_cast<std::uint64_t>(o.run.seed);
@@ -87,12 +87,13 @@ int run_main_job(const MainJobOptions& o) {
   LoadOptions nf4{QuantType::nf4, true, false};
   nf4.placement = placement_of(o.run);
   LlamaModel model = load_model(folder, nf4);
-  const PriceData data = read_price_data(folder, o.test_data);
-  fmt::print("tiny-llama: {} parameters, decoder in {}; {} training items, {} test items\n",
+  const PriceData data = read_price_data(folder, o.test_data, o.run.test_items);
+  fmt::print("tiny-llama: {} parameters, decoder in {}\n{} training items, {} test items\n",
              grouped(model.config.parameter_count()), base_format(model),
              grouped(static_cast<std::int64_t>(data.train.rows.size())), data.test.rows.size());
 
-  Report report;
+  MainJobResult done;
+  Report& report = done.report;
   report.seed = seed;
   report.items = static_cast<std::int64_t>(data.test.rows.size());
   add_predictors(report, priced_prompts(data.train), priced_prompts(data.test), seed);
@@ -101,7 +102,9 @@ int run_main_job(const MainJobOptions& o) {
   };
   const ModelEvaluation base = evaluate("base", model);
   const TrainingResult result = tune(model, o, data, o.output_dir);
-  if (result.stopped_by != 0) return 128 + result.stopped_by;
+  done.log_history = result.state.log_history;
+  done.stopped_by = result.stopped_by;
+  if (result.stopped_by != 0) return done;
   const ModelEvaluation tuned = evaluate("tuned", model);
   report.base = base.metrics;
   report.tuned = tuned.metrics;
@@ -122,15 +125,14 @@ int run_main_job(const MainJobOptions& o) {
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   add_provenance(report, model, o.command);
   write_report(report, o.output_dir);
-  if (!o.json.empty()) write_atomically(o.json, report_json(report).dump(2) + "\n");
   fmt::print("\n{}", report_table(report));
   say_verdict(report);
   say_items(report);
   fmt::print(
-      "\n{} tokens at {:.0f} tokens/s; {:.0f} s in all. Written to {}: report.md, report.json, "
+      "\n{} tokens at {:.0f} tokens/s; {:.0f} s in all.\nWritten to {}: report.md, report.json, "
       "loss.svg, the adapter.\n",
       grouped(report.tokens), report.tokens_per_second, report.seconds, o.output_dir);
-  return 0;
+  return done;
 }
 
 }  // namespace qlora

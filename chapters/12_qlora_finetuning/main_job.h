@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "evaluation/report.h"
 #include "support/price_job.h"
 
 namespace qlora {
@@ -14,11 +15,17 @@ struct MainJobOptions {
   std::string model;                         ///< default: the embedded one
   PriceRun run;                              ///< device, length, rate, rank and seed of the tuning
   bool with_random_base = false;             ///< tune random weights too, for comparison
-  std::string json;                          ///< where report.json goes a second time
   std::string command;                       ///< for the report
 };
 
-/// Base evaluated, trained, tuned evaluated; the report printed and written. @return exit code
-int run_main_job(const MainJobOptions& o);
+/// What it came to.
+struct MainJobResult {
+  Report report;       ///< as it is written
+  Json log_history;    ///< of the training, as in trainer_state.json
+  int stopped_by = 0;  ///< the signal that ended the training early, or 0
+};
+
+/// Base evaluated, trained, tuned evaluated; the report printed and written.
+MainJobResult run_main_job(const MainJobOptions& o);
 
 }  // namespace qlora

@@ -60,12 +60,15 @@ int dump_gradients(const TrainOptions& o, LlamaModel& model) {
   return 0;
 }
 
-std::string default_output_dir(std::time_t now) {
-  char name[64];
+// The run's folder where none is given; strftime's signs in its name stand for the time.
+std::string default_output_dir(const std::string& run_name, std::time_t now) {
+  char name[256];
   std::tm local{};
   localtime_r(&now, &local);
-  std::strftime(name, sizeof name, "runs/%Y-%m-%d_%H.%M.%S", &local);
-  return name;
+  if (std::strftime(name, sizeof name, run_name.c_str(), &local) == 0) {
+    throw UsageError("--run-name must be a name of 1 to 255 bytes");
+  }
+  return std::string("runs/") + name;
 }
 
 std::optional<std::string> checkpoint_to_resume(const TrainingOptions& t) {
@@ -165,12 +168,13 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
                    Processes& processes) {
   TrainingOptions& t = o.training;
   LlamaModel model = load(o.model);
-  t.lora.base_model_name_or_path = o.model.model;
+  t.lora.base_model_name_or_path =
+      t.base_model_name_or_path.empty() ? o.model.model : t.base_model_name_or_path;
   t.lora.task_type = "CAUSAL_LM";
   if (o.model.adapters.empty()) attach_lora(model, t.lora, t.arguments.seed);
   if (!o.ids.empty()) return dump_gradients(o, model);
   if (t.output_dir.empty())
-    t.output_dir = default_output_dir(processes.largest(std::time(nullptr)));
+    t.output_dir = default_output_dir(t.run_name, processes.largest(std::time(nullptr)));
   const Rows rows = rows_of(o, model.config);
   shape.T = longest_of(rows);
   shape.arithmetic = model.arithmetic();
@@ -219,6 +223,7 @@ int run_train(TrainOptions& o, const std::string& command) {
     throw UsageError("--ids is one pass of one process; several share the steps of a run");
   }
   if (!place && o.num_processes > 1) return launch_processes(static_cast<int>(o.num_processes));
+  settle(o.model);
   settle(o.training);
   if (place && o.model.device != "cpu") ops::choose_gpu(place->local_rank);
   const std::unique_ptr<Processes> processes = meet_processes(place, o.num_processes);

@@ -38,7 +38,8 @@ void add_model_options(Options& verb, ModelOptions& o) {
       .choices({"llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b"});
   verb.add("--quantize", o.quantize, "the base's linear layers; default: as the folder has them")
       .choices({"nf4", "fp4", "int8", "none"});
-  verb.add("--double-quant", o.double_quant, "quantize the block maxima too");
+  verb.add("--double-quant", o.double_quant, "quantize the block maxima too")
+      .alias("--bnb-4bit-use-double-quant");
   verb.add("--bnb-4bit-compute-dtype", o.compute_dtype, "arithmetic of quantized layers")
       .choices({"float32", "float16", "bfloat16"});
   verb.add("--device", o.device, "where to compute").choices({"auto", "cpu", "cuda"});
@@ -49,6 +50,25 @@ void add_model_options(Options& verb, ModelOptions& o) {
       .value_name("X.Y");
   verb.add("--bf16", o.bf16, "bfloat16 arithmetic, where the device has it");
   verb.add("--fp16", o.fp16, "float16 arithmetic, where the device has it");
+}
+
+void add_bitsandbytes_options(Options& verb, ModelOptions& o) {
+  verb.add("--load-in-4bit", o.load_in_4bit, "--quantize as --bnb-4bit-quant-type says");
+  verb.add("--load-in-8bit", o.load_in_8bit, "--quantize int8");
+  verb.add("--bnb-4bit-quant-type", o.bnb_4bit_quant_type, "of --load-in-4bit; default: fp4")
+      .choices({"nf4", "fp4"});
+}
+
+void settle(ModelOptions& o) {
+  if (o.load_in_4bit && o.load_in_8bit) {
+    throw UsageError("--load-in-4bit and --load-in-8bit exclude each other");
+  }
+  if (!o.bnb_4bit_quant_type.empty() && !o.load_in_4bit) {
+    throw UsageError("--bnb-4bit-quant-type says nothing without --load-in-4bit");
+  }
+  if (!o.quantize.empty()) return;
+  if (o.load_in_8bit) o.quantize = "int8";
+  if (o.load_in_4bit) o.quantize = o.bnb_4bit_quant_type.empty() ? "fp4" : o.bnb_4bit_quant_type;
 }
 
 void add_adapter_option(Options& verb, ModelOptions& o) {

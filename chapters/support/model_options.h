@@ -21,7 +21,10 @@ struct ModelOptions {
   std::string dtype;                  ///< the arithmetic; empty: chosen by the device
   std::string compute_dtype;          ///< the same under the name that bitsandbytes has for it
   std::string device = "auto";        ///< or "cpu", "cuda"
-  std::string compute_capability;     ///< use of the GPU only what one like "7.5" has
+  /// What --quantize and --double-quant say, as BitsAndBytesConfig has it: settle() puts it there.
+  bool load_in_4bit = false, load_in_8bit = false;
+  std::string bnb_4bit_quant_type;  ///< nf4 or fp4; empty: fp4, as there
+  std::string compute_capability;   ///< use of the GPU only what one like "7.5" has
 
   /// 16-bit arithmetic, where the device has it.
   bool bf16 = false, fp16 = false;
@@ -30,6 +33,14 @@ struct ModelOptions {
 /// Declares --model, --random-model, --quantize, --double-quant, --bnb-4bit-compute-dtype,
 /// --device, --dtype, --bf16, --fp16 and --compute-capability.
 void add_model_options(Options& verb, ModelOptions& o);
+
+/// Declares --load-in-4bit, --load-in-8bit and --bnb-4bit-quant-type, for verbs with --config; the
+/// other two of BitsAndBytesConfig are --bnb-4bit-compute-dtype and a name of --double-quant.
+void add_bitsandbytes_options(Options& verb, ModelOptions& o);
+
+/// Puts what these say into `quantize`, unless --quantize was given, which wins.
+/// @throws UsageError where they contradict each other
+void settle(ModelOptions& o);
 
 /// Declares --adapter, which may be given several times.
 void add_adapter_option(Options& verb, ModelOptions& o);

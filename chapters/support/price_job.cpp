@@ -7,13 +7,26 @@
 #include "support/model_options.h"
 
 namespace qlora {
+namespace {
 
-PriceData read_price_data(const std::string& model_folder, const std::string& test_data) {
+void keep_first(EvaluationData& data, std::int64_t count) {
+  const auto n = static_cast<std::size_t>(count);
+  if (n == 0 || n >= data.rows.size()) return;
+  data.rows.resize(n);
+  data.tokenized.resize(n);
+  data.prices.resize(n);
+}
+
+}  // namespace
+
+PriceData read_price_data(const std::string& model_folder, const std::string& test_data,
+                          std::int64_t test_items) {
   const std::string folder = data_folder() + "/prices/";
   PriceData d{Tokenizer::load(model_folder), {}, {}, 0};
   d.train = read_evaluation_data(folder + "train.jsonl", d.tokenizer);
   d.test = read_evaluation_data(test_data.empty() ? folder + "test.jsonl" : test_data, d.tokenizer);
   d.cap = answer_cap(d.train.prices);
+  keep_first(d.test, test_items);
   return d;
 }
 
@@ -22,6 +35,8 @@ void add_price_options(Options& options, PriceRun& run) {
   options.add("--dtype", run.dtype, "arithmetic; default: bfloat16 on a GPU that has it")
       .choices({"float32", "float16", "bfloat16"});
   options.add("--items", run.items, "training items to see").at_least(1);
+  options.add("--test-items", run.test_items, "test items to measure, the first ones; 0: all")
+      .at_least(0);
   options.add("--learning-rate", run.learning_rate, "at its peak");
   options.add("--r", run.r, "rank of the adapters").at_least(1);
   options.add("--batch-size", run.batch_size, "items a step").at_least(1);
@@ -49,10 +64,12 @@ TrainingArguments price_arguments(const PriceRun& run) {
 }
 
 LoraConfig price_lora(std::int64_t r) {
+  // [adapters]
   LoraConfig lora;
   lora.r = r;
   lora.lora_alpha = 2.0 * static_cast<double>(r);
   lora.target_modules = std::string("all-linear");
+  // [/adapters]
   lora.base_model_name_or_path = "tiny-llama";
   lora.task_type = "CAUSAL_LM";
   return lora;

@@ -24,22 +24,25 @@ struct PriceData {
 };
 
 /// data/prices for a model folder's tokenizer.
-/// @param test_data  JSONL that stands for the embedded test items; empty: those
+/// @param test_data   JSONL that stands for the embedded test items; empty: those
+/// @param test_items  how many of them are measured, the first ones; 0: all
 /// @throws BadInput
-PriceData read_price_data(const std::string& model_folder, const std::string& test_data = "");
+PriceData read_price_data(const std::string& model_folder, const std::string& test_data = "",
+                          std::int64_t test_items = 0);
 
 /// How a model is tuned on the items, and where.
 struct PriceRun {
   std::string device = "auto";   ///< or "cpu", "cuda"
   std::string dtype;             ///< arithmetic; empty: chosen by the device
   std::int64_t items = 60000;    ///< training items seen
+  std::int64_t test_items = 0;   ///< measured; 0: all
   std::int64_t batch_size = 16;  ///< items a step
   double learning_rate = 2e-3;   ///< at its peak
   std::int64_t r = 32;           ///< rank of the adapters
   std::int64_t seed = 42;        ///< of the order of items, of A and of the intervals
 };
 
-/// Adds --device, --dtype, --items, --learning-rate, --r and --batch-size.
+/// Adds --device, --dtype, --items, --test-items, --learning-rate, --r and --batch-size.
 void add_price_options(Options& options, PriceRun& run);
 
 /// The device and arithmetic of the run. @throws MachineLacks

@@ -59,6 +59,8 @@ void add_lora_options(Options& verb, TrainingOptions& o) {
       .comma_separated();
   verb.add("--use-rslora", o.lora.use_rslora, "scale by lora_alpha / sqrt(r)");
   verb.add("--use-dora", o.lora.use_dora, "weight-decomposed adapters");
+  verb.add("--base-model-name-or-path", o.base_model_name_or_path,
+           "what adapter_config.json calls the base; default: --model");
 }
 
 ActivationPolicy policy_of(const TrainingOptions& o) {
@@ -103,7 +105,9 @@ std::int64_t bytes_of(const std::string& option, const std::string& size) {
 void add_training_options(Options& verb, TrainingOptions& o) {
   verb.add("--data", o.data, "JSONL to train on").value_name("FILE");
   verb.add("--eval-data", o.eval_data, "JSONL for --eval-steps").value_name("FILE");
-  verb.add("--output-dir", o.output_dir, "default: a folder in runs/").value_name("DIR");
+  verb.add("--output-dir", o.output_dir, "default: a folder in runs/ of --run-name")
+      .value_name("DIR");
+  verb.add("--run-name", o.run_name, "of that folder; %Y, %m, … stand for the time");
   verb.add("--max-length", o.max_length, "rows are cut to so many tokens").at_least(2);
   verb.add("--packing", o.packing, "several examples share a row of --max-length tokens");
   verb.add("--packing-strategy", o.packing_strategy, "best fit decreasing, no example is cut")
@@ -113,14 +117,17 @@ void add_training_options(Options& verb, TrainingOptions& o) {
   add_run_options(verb, o);
   add_lora_options(verb, o);
   verb.unsupported("--label-smoothing-factor", "labels are not smoothed");
-  verb.unsupported("--report-to", "results are written to files only");
-  verb.unsupported("--push-to-hub", "nothing is sent anywhere");
+  verb.unsupported("--bias", "biases are not trained", {"none"});
+  verb.unsupported("--task-type", "what is trained here predicts the next token", {"CAUSAL_LM"});
+  verb.unsupported("--report-to", "results are written to files only", {"none"});
+  verb.unsupported("--push-to-hub", "nothing is sent anywhere", {"false", "False"});
   verb.unsupported("--deepspeed", "a 4-bit base fits one device; --num-processes shares the rows");
   verb.unsupported("--fsdp", "a 4-bit base fits one device; --num-processes shares the rows");
   // [device_map]
   verb.unsupported("--device-map",
                    "it spreads the layers of one model over GPUs that wait for each other; "
-                   "--num-processes gives each GPU rows of its own");
+                   "--num-processes gives each GPU rows of its own",
+                   {"auto"});
   // [/device_map]
   verb.add_config();
 }

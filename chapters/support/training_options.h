@@ -12,14 +12,16 @@ namespace qlora {
 
 /// Options under the names of the Python libraries.
 struct TrainingOptions {
-  TrainingArguments arguments;         ///< settle() completes them
-  LoraConfig lora;                     ///< likewise
-  std::string data;                    ///< JSONL to train on
-  std::string eval_data;               ///< JSONL for evaluations; may be empty
-  std::string output_dir;              ///< empty: a folder in runs/
-  std::int64_t max_length = 1024;      ///< rows are cut to so many tokens
-  bool packing = false;                ///< examples share rows of max_length tokens
-  std::string resume_from_checkpoint;  ///< a folder, or "true" for the newest
+  TrainingArguments arguments;                 ///< settle() completes them
+  LoraConfig lora;                             ///< likewise
+  std::string data;                            ///< JSONL to train on
+  std::string eval_data;                       ///< JSONL for evaluations; may be empty
+  std::string output_dir;                      ///< empty: a folder in runs/ with the run's name
+  std::string run_name = "%Y-%m-%d_%H.%M.%S";  ///< strftime's signs in it are the time's
+  std::string base_model_name_or_path;         ///< as adapter_config.json has it; empty: the folder
+  std::int64_t max_length = 1024;              ///< rows are cut to so many tokens
+  bool packing = false;                        ///< examples share rows of max_length tokens
+  std::string resume_from_checkpoint;          ///< a folder, or "true" for the newest
 
   std::optional<std::int64_t> memory_limit;  ///< bytes; none: what the device has
 

@@ -161,9 +161,18 @@ bool Option::has_python_name(std::string_view name) const {
                      [&](const std::string& n) { return python_name(n) == name; });
 }
 
+void Option::refuse_unless_harmless(const std::vector<std::string>& texts) const {
+  const auto is_harmless = [&](const std::string& text) {
+    return std::ranges::find(choices_, text) != choices_.end();
+  };
+  if (std::ranges::all_of(texts, is_harmless)) return;
+  const std::string but = choices_.empty() ? "" : " but as " + joined(choices_, " or ");
+  throw UsageError(names_[0] + " is not supported" + but + ": " + help_);
+}
+
 void Option::take(const std::vector<std::string>& texts) {
   on_command_line_ = true;
-  if (!target_) throw UsageError(names_[0] + " is not supported: " + help_);
+  if (!target_) return refuse_unless_harmless(texts);
   if (!is_list() && texts.size() > 1) throw UsageError(names_[0] + " is given twice");
   std::visit(
       [&](auto* target) {
@@ -193,7 +202,8 @@ void Option::take(const std::vector<std::string>& texts) {
 
 void Option::take(const Json& value, const std::string& file) {
   in_config_ = true;
-  if (!target_) throw UsageError(names_[0] + " is not supported: " + help_);
+  if (!target_)
+    return refuse_unless_harmless({value.is_string() ? value.as_string() : value.dump()});
   std::visit(
       [&](auto* target) {
         using T = std::remove_pointer_t<decltype(target)>;

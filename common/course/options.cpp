@@ -42,9 +42,9 @@ Option& Options::add_option(std::string name, Option::Target target, std::string
   return options_.emplace_back(std::move(name), target, std::move(help));
 }
 
-void Options::unsupported(std::string name, std::string why) {
+void Options::unsupported(std::string name, std::string why, std::vector<std::string> harmless) {
   bool unused = false;
-  add_option(std::move(name), &unused, std::move(why)).target_.reset();
+  add_option(std::move(name), &unused, std::move(why)).choices(std::move(harmless)).target_.reset();
 }
 
 void Options::add_config() {

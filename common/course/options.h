@@ -54,6 +54,7 @@ class Option {
   bool is_list() const;
   bool is_called(std::string_view name) const;
   bool has_python_name(std::string_view name) const;
+  void refuse_unless_harmless(const std::vector<std::string>& texts) const;
   void take(const std::vector<std::string>& texts);
   void take(const Json& value, const std::string& file);
   template <typename T>
@@ -63,7 +64,7 @@ class Option {
   void remember_default();
 
   std::vector<std::string> names_;  // "--learning-rate", then aliases
-  std::optional<Target> target_;    // none: known and not supported, help_ says why
+  std::optional<Target> target_;    // none: not supported, help_ says why; choices_ are harmless
   std::string help_;
   std::string default_;
   std::string value_name_;
@@ -98,8 +99,9 @@ class Options {
     return add_option(std::move(name), Option::Target(&target), std::move(help));
   }
   /// A name of the Python libraries that is not supported here: giving it is a UsageError with
-  /// `why`.
-  void unsupported(std::string name, std::string why);
+  /// `why`, but for the values that ask for nothing else than what is done anyway ("none",
+  /// "false").
+  void unsupported(std::string name, std::string why, std::vector<std::string> harmless = {});
   /// The option --config FILE.json, which sets options under their Python names (learning_rate).
   void add_config();
 

@@ -103,7 +103,8 @@ std::string Options::help() const {
     if (o.target_) {
       add_row(out, o.help_name(), o.help_text());
     } else {
-      refused.push_back(o.names_[0]);
+      const std::string but = o.choices_.empty() ? "" : " (but as " + joined(o.choices_) + ")";
+      refused.push_back(o.names_[0] + but);
     }
   }
   add_row(out, "  --help", "this text");

@@ -7,61 +7,8 @@
 #include "core/matmul.h"
 #include "ops/dora.h"
 #include "ops/straight_through.h"
-#include "quantization/llm_int8.h"
 
 namespace qlora {
-
-void dequantize_codes(const Projection& p, float* out) {
-  if (p.quantized) {
-    dequantize_4bit(*p.quantized, out);
-  } else if (p.int8) {
-    dequantize_int8(*p.int8, out);
-  } else {
-    require(false, "dequantize_codes", "a projection that is quantized");
-  }
-}
-
-bool has_dora(const Projection& p) {
-  return std::ranges::any_of(p.adapters,
-                             [](const Adapter& a) { return static_cast<bool>(a.magnitude); });
-}
-
-bool has_fake(const Projection& p) {
-  return p.fake.has_value();
-}
-
-Dropout dropout_of(const DropoutRun& run, const Adapter& adapter) {
-  if (!run.training) return {};
-  return {adapter.dropout, {run.seed, stream_of(run.step, adapter.stream)}};
-}
-
-std::int64_t LinearGroup::room() const {
-  constexpr std::int64_t kMultiple = 64;  // rows of x and dy begin at whole lines of memory
-  std::int64_t ranks = 0;
-  for (const Projection& p : parts) {
-    for (const Adapter& a : p.adapters) {
-      if (a.A.device() == Device::cpu || a.dropout > 0 || a.magnitude) return 0;
-      ranks += a.A.dim(0);
-    }
-  }
-  return (ranks + kMultiple - 1) / kMultiple * kMultiple;
-}
-
-LinearSaved take_saved(const LinearGroup& group, std::int64_t tokens, DType arithmetic,
-                       Arena& arena) {
-  LinearSaved saved;
-  if (group.room() > 0) {
-    saved.u.push_back(arena.take(arithmetic, {tokens, group.room()}));
-    return saved;
-  }
-  for (const Projection& p : group.parts) {
-    for (const Adapter& a : p.adapters) {
-      saved.u.push_back(arena.take(arithmetic, {tokens, a.A.dim(0)}));
-    }
-  }
-  return saved;
-}
-
 namespace cpu {
 namespace {
 
@@ -73,34 +20,19 @@ template <typename T>
 const T* base_weight(const LinearGroup& group, Arena& arena) {
   if (group.weight) return ops::seen_weight(group, arena).data<T>();
   const Tensor floats = arena.take(DType::f32, {group.N(), group.K});
+  // [base]
   std::int64_t row = 0;
   for (const Projection& part : group.parts) {
     dequantize_codes(part, floats.data<float>() + row * group.K);
     row += part.N;
   }
+  // [/base]
   if constexpr (std::is_same_v<T, float>) {
     return floats.data<float>();
   } else {
     const Tensor widened = arena.take(dtype_of<T>(), floats.shape());
     std::copy_n(floats.data<float>(), floats.numel(), widened.data<T>());
     return widened.data<T>();
-  }
-}
-
-// y (T, ΣN) = x · Wᵀ of a base in int8, part by part: the activations are quantized too.
-void int8_product(const LinearGroup& group, const Tensor& x, Arena& arena, float* y) {
-  const std::int64_t tokens = x.dim(0), N = group.N();
-  for (const Projection& part : group.parts) {
-    const ArenaScope scope(arena);
-    const Tensor own = arena.take(DType::f32, {tokens, part.N});
-    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller looked
-    const Int8Tensor& w = *part.int8;
-    linear_int8({w.codes.span<std::int8_t>(), w.absmax.span<float>(), part.N, group.K},
-                x.span<float>(), tokens, {}, kOutlierThreshold, own.span<float>());
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      std::copy_n(own.data<float>() + t * part.N, part.N, y + t * N);
-    }
-    y += part.N;
   }
 }
 
@@ -146,6 +78,25 @@ T* dropout_scratch(const Dropout& dropout, std::int64_t tokens, std::int64_t K, 
   return dropout.p > 0 ? arena.values<T>({tokens, K}) : nullptr;
 }
 
+// dx (T,K) = Σ dy · W over the parts whose base has the gradient dy itself.
+template <typename T>
+void base_backward(const LinearGroup& group, const T* W, const Tensor& dy, const Tensor& dx) {
+  const std::int64_t tokens = dy.dim(0), K = group.K, N = group.N();
+  if (std::ranges::none_of(group.parts, has_dora)) {
+    matmul<T>(kNo, kNo, tokens, K, N, T{1}, dy.data<T>(), N, W, K, T{0}, dx.data<T>(), K);
+    return;
+  }
+  dx.zero();
+  const T* columns = dy.data<T>();
+  for (const Projection& part : group.parts) {
+    if (!has_dora(part)) {
+      matmul<T>(kNo, kNo, tokens, K, part.N, T{1}, columns, N, W, K, T{1}, dx.data<T>(), K);
+    }
+    columns += part.N;
+    W += part.N * K;
+  }
+}
+
 }  // namespace
 
 template <typename T>
@@ -178,25 +129,6 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
     if (dora) W += part.N * K;
   }
   if (dora && residual) add<T>(residual, y);
-}
-
-// dx (T,K) = Σ dy · W over the parts whose base has the gradient dy itself.
-template <typename T>
-void base_backward(const LinearGroup& group, const T* W, const Tensor& dy, const Tensor& dx) {
-  const std::int64_t tokens = dy.dim(0), K = group.K, N = group.N();
-  if (std::ranges::none_of(group.parts, has_dora)) {
-    matmul<T>(kNo, kNo, tokens, K, N, T{1}, dy.data<T>(), N, W, K, T{0}, dx.data<T>(), K);
-    return;
-  }
-  dx.zero();
-  const T* columns = dy.data<T>();
-  for (const Projection& part : group.parts) {
-    if (!has_dora(part)) {
-      matmul<T>(kNo, kNo, tokens, K, part.N, T{1}, columns, N, W, K, T{1}, dx.data<T>(), K);
-    }
-    columns += part.N;
-    W += part.N * K;
-  }
 }
 
 template <typename T>

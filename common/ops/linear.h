@@ -92,6 +92,10 @@ LinearSaved take_saved(const LinearGroup& group, std::int64_t tokens, DType arit
 
 namespace cpu {
 
+/// y (T, ΣN) = x (T,K) · Wᵀ of a base whose parts are all in int8, part by part: the activations
+/// are quantized too (quantization/llm_int8.h).
+void int8_product(const LinearGroup& group, const Tensor& x, Arena& arena, float* y);
+
 /// See ops::linear_forward.
 template <typename T>
 void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual,

@@ -1,6 +1,7 @@
 qlora_folder(NAME ops LINKS core quantization lora checkpoint text
   UNITS ops.cpp device_memory.cpp host_store.cpp embedding.cpp rms_norm.cpp rope.cpp attention.cpp
-        swiglu.cpp geglu.cpp linear.cpp dora.cpp straight_through.cpp cross_entropy.cpp logits.cpp head.cpp decoding.cpp
+        swiglu.cpp geglu.cpp linear.cpp linear_group.cpp dora.cpp straight_through.cpp cross_entropy.cpp
+        logits.cpp head.cpp decoding.cpp
         recording.cpp timeline.cpp adamw.cpp adamw_8bit.cpp optimizer.cpp attention_ops.cpp
         quantization.cpp processes.cpp)
 

@@ -46,6 +46,7 @@ struct Tool {
     train.add("--warmup-steps", warmup_steps, "steps to the peak").alias("--warmup");
     train.add("--eval-data", eval_data, "held-out rows").value_name("FILE.jsonl");
     train.unsupported("--fsdp", "one process a GPU is used instead");
+    train.unsupported("--report-to", "results go to files", {"none", "false"});
     train.add_config();
   }
   // Everything that the verb needs, and what the test adds.
@@ -181,6 +182,13 @@ TEST(Options, KnownAndUnsupportedSaysWhy) {
   EXPECT_EQ(refusal({"--fsdp"}), line);
 }
 
+TEST(Options, AValueThatAsksForNothingIsTaken) {
+  EXPECT_NO_THROW(Tool().parse({"--report-to", "none"}));
+  EXPECT_EQ(refusal({"--report-to", "wandb"}),
+            "--report-to is not supported but as none or false: results go to files");
+  EXPECT_TRUE(has(refusal({"--report-to"}), "--report-to is not supported"));
+}
+
 TEST(Options, RequiredOnesMustBeThere) {
   const auto f = [] { Tool().options.parse({"train"}); };
   EXPECT_EQ(message_of(f, ExitCode::usage), "--data is required: training rows");
@@ -242,6 +250,11 @@ TEST(OptionsConfig, UnknownAndUnsupportedNamesAreUsageErrors) {
   EXPECT_TRUE(has(refusal({"--config", config(R"({"learning_rat": 1})")}),
                   "the option learning_rat is not known; did you mean --learning-rate?"));
   EXPECT_TRUE(has(refusal({"--config", config(R"({"fsdp": "full"})")}), "--fsdp is not supported"));
+  EXPECT_TRUE(has(refusal({"--config", config(R"({"report_to": ["none", "wandb"]})")}),
+                  "--report-to is not supported"));
+  for (const char* nothing : {R"({"report_to": "none"})", R"({"report_to": false})"}) {
+    EXPECT_NO_THROW(Tool().parse({"--config", config(nothing)})) << nothing;
+  }
 }
 
 TEST(OptionsConfig, WrongValuesAreBadInputThatNamesFileAndPlace) {
@@ -280,10 +293,10 @@ TEST(OptionsHelp, NamesEverythingWithin100Columns) {
   EXPECT_TRUE(has(top, "Usage: ch12_tool [VERB] [OPTIONS]"));
   EXPECT_TRUE(has(top, "  train"));
   const std::string help = t.train.help();
-  for (const char* part :
-       {"Usage: ch12_tool train [OPTIONS]", "--data FILE.jsonl", "(required)",
-        "schedule: linear, cosine (default linear)", "--learning-rate X", "(default 5e-05)",
-        "--bf16 [true|false]", "--warmup-steps, --warmup N", "Known and not supported: --fsdp"}) {
+  for (const char* part : {"Usage: ch12_tool train [OPTIONS]", "--data FILE.jsonl", "(required)",
+                           "schedule: linear, cosine (default linear)", "--learning-rate X",
+                           "(default 5e-05)", "--bf16 [true|false]", "--warmup-steps, --warmup N",
+                           "Known and not supported: --fsdp, --report-to (but as none, false)"}) {
     EXPECT_TRUE(has(help, part)) << part << "\n" << help;
   }
   std::istringstream lines(help);

@@ -13,6 +13,7 @@
 #include "08_llama_decoder/claims.h"
 #include "09_memory_footprint/claims.h"
 #include "10_training_mechanics/claims.h"
+#include "12_qlora_finetuning/claims.h"
 #include "13_adapters/claims.h"
 #include "14_evaluation/claims.h"
 #include "15_quantization_aware_training/claims.h"
@@ -43,6 +44,7 @@ const ChapterClaims kChapters[] = {
     {"08_llama_decoder", "The decoder", [](Ledger& l) { chapter08::fill_claims(l); }},
     {"09_memory_footprint", "Memory", [](Ledger& l) { chapter09::fill_claims(l); }},
     {"10_training_mechanics", "Training", [](Ledger& l) { chapter10::fill_claims(l); }},
+    {"12_qlora_finetuning", "QLoRA", [](Ledger& l) { chapter12::fill_claims(l); }},
     {"13_adapters", "Adapters", [](Ledger& l) { chapter13::fill_claims(l); }},
     {"14_evaluation", "Evaluation", [](Ledger& l) { chapter14::fill_claims(l); }},
     {"15_quantization_aware_training", "Quantization-aware training",
