@@ -50,12 +50,14 @@ std::vector<std::string> completions_of(const LlamaModel& model, const Tokenizer
 
 std::vector<double> sums_of(const ModelEvaluation& e) {
   std::vector<double> sums;
+  sums.reserve(e.losses.size());
   for (const RowLoss& row : e.losses) sums.push_back(row.sum);
   return sums;
 }
 
 std::vector<double> errors_of(const ModelEvaluation& e, const EvaluationData& data) {
   std::vector<double> errors;
+  errors.reserve(e.answers.size());
   for (std::size_t i = 0; i < e.answers.size(); ++i) {
     errors.push_back(absolute_error(e.answers[i], data.prices[i]));
   }
@@ -99,6 +101,7 @@ Comparison compare(const ModelEvaluation& base, const ModelEvaluation& tuned,
               tuned.answers.size() == data.prices.size(),
           "compare", "two evaluations of this data set");
   std::vector<double> tokens;
+  tokens.reserve(base.losses.size());
   for (const RowLoss& row : base.losses) tokens.push_back(static_cast<double>(row.tokens));
   Comparison c;
   c.loss = paired_difference(sums_of(base), sums_of(tuned), tokens, seed);

@@ -67,7 +67,7 @@ Metrics measure(std::span<const std::optional<double>> answers, std::span<const 
   for (std::size_t i = 0; i < n; ++i) {
     errors[i] = absolute_error(answers[i], prices[i]);
     require(std::isfinite(errors[i]), "measure", "finite numbers");
-    hits[i] = answers[i] && is_hit(*answers[i], prices[i]) ? 1.0 : 0.0;
+    hits[i] = answers[i] && is_hit(answers[i].value_or(0.0), prices[i]) ? 1.0 : 0.0;
     m.no_answer += answers[i] ? 0 : 1;
   }
   m.priced = static_cast<std::int64_t>(n);

@@ -87,17 +87,15 @@ TEST(QuestionOf, IsWhatComesBeforeTheAnswer) {
   const auto data = any_evaluation_data(
       {priced("12"), text("a lamp"), {Example::Kind::messages, "", "", talk}, open}, tokenizer(),
       "f", 512, llama2);
-  const auto prompt = question_of(data, 0, tokenizer());
-  ASSERT_TRUE(prompt.has_value());
-  EXPECT_EQ(prompt->text, "p");
-  EXPECT_EQ(prompt->expected, "12");
-  EXPECT_EQ(prompt->ids, tokenizer().encode("p"));
+  const Question prompt = question_of(data, 0, tokenizer()).value_or(Question{});
+  EXPECT_EQ(prompt.text, "p");
+  EXPECT_EQ(prompt.expected, "12");
+  EXPECT_EQ(prompt.ids, tokenizer().encode("p"));
   EXPECT_FALSE(question_of(data, 1, tokenizer()).has_value());
-  const auto turn = question_of(data, 2, tokenizer());
-  ASSERT_TRUE(turn.has_value());
-  EXPECT_EQ(turn->text, "Old?");
-  EXPECT_EQ(turn->expected, "No.");
-  EXPECT_EQ(turn->ids, encode_chat(llama2, tokenizer(), open.messages, true));
+  const Question turn = question_of(data, 2, tokenizer()).value_or(Question{});
+  EXPECT_EQ(turn.text, "Old?");
+  EXPECT_EQ(turn.expected, "No.");
+  EXPECT_EQ(turn.ids, encode_chat(llama2, tokenizer(), open.messages, true));
   EXPECT_FALSE(question_of(data, 3, tokenizer()).has_value());
 }
 
