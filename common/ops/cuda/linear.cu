@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "ops/cuda/adapters.h"
+#include "ops/cuda/base_weight.h"
 #include "ops/cuda/device.h"
 #include "ops/cuda/dora.h"
 #include "ops/cuda/elementwise.h"
@@ -19,7 +20,6 @@
 #include "ops/cuda/product.h"
 #include "ops/cuda/timeline.h"
 #include "ops/device_memory.h"
-#include "ops/quantization.h"
 #include "ops/straight_through.h"
 
 namespace qlora::cuda {
@@ -28,32 +28,6 @@ namespace {
 constexpr auto kNo = Transpose::no;
 constexpr auto kYes = Transpose::yes;
 constexpr auto kLora = ops::Part::lora;  // what of a group's time is its adapters'
-
-// to = from, row by row: the adapters alone ask for it.
-void copy_rows(const Matrix& from, const Matrix& to) {
-  const Timed timed(kLora);
-  const std::size_t element = size_of(from.dtype);
-  check(cudaMemcpy2DAsync(to.data, static_cast<std::size_t>(to.ld) * element, from.data,
-                          static_cast<std::size_t>(from.ld) * element,
-                          static_cast<std::size_t>(from.columns) * element,
-                          static_cast<std::size_t>(from.rows), cudaMemcpyDeviceToDevice, stream()),
-        "linear");
-}
-
-// W (N,K) into the first columns of N rows of `to` (N,ld).
-void write_base(const LinearGroup& group, Arena& arena, const Tensor& to) {
-  if (group.weight) {
-    const ArenaScope scope(arena);
-    const Matrix W(ops::seen_weight(group, arena));
-    return copy_rows(W, Matrix(to).columns_from(0, group.K));
-  }
-  std::int64_t row = 0;
-  for (const Projection& part : group.parts) {
-    if (!part.quantized) throw MachineLacks("a linear layer in int8 has no CUDA version");
-    ops::dequantize_4bit(*part.quantized, to.rows(row, row + part.N));
-    row += part.N;
-  }
-}
 
 // The buffer of the head of this file, its three parts.
 struct Folded {
@@ -71,15 +45,6 @@ struct Folded {
     stack_B(group, B);
   }
 };
-
-// W (N,K) in the dtype of the arithmetic: as it is, or dequantized, or as a pass sees it, in the
-// arena.
-Matrix base_weight(const LinearGroup& group, DType dtype, Arena& arena) {
-  if (group.weight) return Matrix(ops::seen_weight(group, arena));
-  const Tensor weight = arena.take(dtype, {group.N(), group.K});
-  write_base(group, arena, weight);
-  return Matrix(weight);
-}
 
 void folded_forward(const LinearGroup& group, const Tensor& x, const Tensor& residual, Arena& arena,
                     const Tensor& y, const LinearSaved* saved) {
