@@ -6,6 +6,7 @@ namespace qlora::chapter17 {
 
 std::vector<Method> methods() {
   std::vector<Method> all;
+  all.reserve(kShardings.size() + 1);
   for (const Sharding s : kShardings) {
     all.push_back({"full, " + std::string(to_string(s)), Tuning::full, s});
   }

@@ -70,7 +70,7 @@ Cluster h100_cluster() {
   constexpr double kReached = 0.8;
   return {"H100 80GB",
           80e9,
-          gpu_rates("H100 80GB", DType::bf16).value(),
+          gpu_rates("H100 80GB", DType::bf16).value_or(DeviceRates{}),
           {8, kReached * 450e9, kReached * 8 * 400e9 / 8}};
 }
 
