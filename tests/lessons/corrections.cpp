@@ -58,7 +58,7 @@ void print_page() {
       "Claims of the course that are wrong: what it says, what the library computes from the\n"
       "course's own inputs or the test that shows it, what is right, and why. The chapter's "
       "lesson\n"
-      "has the whole story; `./course run N --all-claims` has every claim.\n");
+      "has the whole story; with `--all-claims` a chapter lists every claim.\n");
   for (const ChapterClaims& chapter : kChapters) {
     Ledger ledger(std::string(QLORA_CHAPTERS_DIR "/") + chapter.folder + "/numbers.json");
     chapter.fill(ledger);
