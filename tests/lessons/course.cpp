@@ -130,8 +130,10 @@ std::string Course::problem_with_command(const std::string& command) {
     const std::string program = executable(words[2]);
     if (program.empty()) return command + ": there is no chapter " + words[2];
     std::vector<std::string> asked = {program};
-    const bool has_verb = words.size() > 3 && words[3][0] != '-' && !is_placeholder(words[3]);
-    if (has_verb) asked.push_back(words[3]);
+    for (std::size_t i = 3; i < words.size(); ++i) {  // verbs, and verbs of verbs
+      if (words[i][0] == '-' || is_placeholder(words[i])) break;
+      asked.push_back(words[i]);
+    }
     const Ended& answer = help_of(asked);
     if (!answer.ok()) return command + ": there is no verb " + asked.back();
     known = answer.output;
