@@ -5,8 +5,8 @@
 #include <fstream>
 #include <initializer_list>
 #include <string_view>
-#include <thread>
 
+#include "chapters/two_processes.h"
 #include "checkpoint/safetensors.h"
 #include "core/connection.h"
 #include "core/json.h"
@@ -144,13 +144,7 @@ TEST(DataParallel, TakesItsPlaceFromTheEnvironment) {
                  : run({"env WORLD_SIZE=2 MASTER_ADDR=localhost", "RANK=" + rank,
                         "LOCAL_RANK=" + rank, "MASTER_PORT=" + port, options, two});
     };
-    testing::Ended second;
-    std::thread other([&] { second = started("1"); });
-    const testing::Ended first = started("0");
-    other.join();
-    EXPECT_TRUE(first.ok()) << first.output;
-    EXPECT_TRUE(second.ok()) << second.output;
-    EXPECT_EQ(second.output, "");  // the first speaks for all
+    testing::expect_two_run(started);
     expect_same_adapter(one, two);
   }
   EXPECT_EQ(run({"env RANK=2 WORLD_SIZE=2 ", options, two}).exit_code, 2);

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
+#include "chapters/two_processes.h"
 #include "checkpoint/safetensors.h"
 #include "core/connection.h"
 #include "core/json.h"
@@ -103,13 +103,7 @@ TEST(Pretrain, TakesItsPlaceFromTheEnvironment) {
         place.replace(at, 2, rank);
       return run("env " + place + " MASTER_PORT=" + port + " " + line);
     };
-    testing::Ended second;
-    std::thread other([&] { second = started("1"); });
-    const testing::Ended first = started("0");
-    other.join();
-    EXPECT_TRUE(first.ok()) << first.output;
-    EXPECT_TRUE(second.ok()) << second.output;
-    EXPECT_EQ(second.output, "");  // the first speaks for all
+    testing::expect_two_run(started);
     expect_same_model(one, two, "2");
   }
 }
