@@ -188,8 +188,12 @@ std::vector<Variant> base_format(const SharedBench& bench) {
   const auto in = [&](const std::string& name, const std::string& format, bool double_quant) {
     return with_base(name, bench, [=](std::uint64_t) { return bench->base(format, double_quant); });
   };
-  return {in("NF4, double", "nf4", true), in("NF4", "nf4", false), in("FP4", "fp4", false),
-          in("int8", "int8", false), in("16 bits", "none", false)};
+  std::vector<Variant> all{in("NF4, double", "nf4", true), in("NF4", "nf4", false),
+                           in("FP4", "fp4", false)};
+  // LLM.int8()'s product has no CUDA version.
+  if (bench->placement.device == Device::cpu) all.push_back(in("int8", "int8", false));
+  all.push_back(in("16 bits", "none", false));
+  return all;
 }
 
 // Adapters that were trained beside one base and answer beside another.
