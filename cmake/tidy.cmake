@@ -44,7 +44,8 @@ foreach(target IN LISTS targets)
               --extra-arg=-march=x86-64-v3 --extra-arg=-Wno-unknown-warning-option ${source}
       COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
       DEPENDS $<FILTER:$<TARGET_OBJECTS:${target}>,INCLUDE,/${pattern}\\.o$>
-              ${CMAKE_SOURCE_DIR}/.clang-tidy ${CMAKE_SOURCE_DIR}/tests/.clang-tidy
+              ${CMAKE_SOURCE_DIR}/.clang-tidy ${CMAKE_SOURCE_DIR}/chapters/.clang-tidy
+              ${CMAKE_SOURCE_DIR}/tests/.clang-tidy
       COMMENT "clang-tidy ${name}" VERBATIM)
     list(APPEND tidied ${stamp})
   endforeach()

@@ -25,9 +25,9 @@ FakeFormat integers_of(int bits);
 
 /// A layer of the network as the decoder's op takes it, with its bias and their gradients.
 struct TrainedLayer {
-  LinearGroup group;
-  Tensor b;       ///< (N)
-  Tensor grad_b;  ///< (N)
+  LinearGroup group;  ///< its weight (N,K), alone in the group
+  Tensor b;           ///< (N)
+  Tensor grad_b;      ///< (N)
 
   /// A copy of chapter 1's layer. Without a format it is trained in float32.
   TrainedLayer(const chapter01::Layer& layer, const std::optional<FakeFormat>& format);
