@@ -171,8 +171,7 @@ int run_forgetting(const ForgettingOptions& o) {
         {name_of(s), [&job, s](std::uint64_t seed) { return measured(job, s, seed); }});
   }
   const Json results = run_experiment(e, o.experiment);
-  const std::string folder =
-      o.experiment.output_dir.empty() ? "runs/experiment-forgetting" : o.experiment.output_dir;
+  const std::string folder = experiment_folder(o.experiment, e.name);
   draw_tradeoff((std::filesystem::path(folder) / "forgetting-tradeoff.svg").string(), results);
   return 0;
 }

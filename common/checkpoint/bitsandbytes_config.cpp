@@ -172,9 +172,9 @@ bool is_quantizable(const TensorInfo& tensor, const BitsAndBytesConfig& config) 
     return false;
   }
   const std::string module = tensor.name.substr(0, tensor.name.size() - ending.size());
-  const auto skip = config.skip_modules.value_or(std::vector<std::string>{});
-  return std::none_of(skip.begin(), skip.end(),
-                      [&](const std::string& entry) { return names(entry, module); });
+  return !config.skip_modules ||
+         std::ranges::none_of(*config.skip_modules,
+                              [&](const std::string& entry) { return names(entry, module); });
 }
 
 }  // namespace qlora

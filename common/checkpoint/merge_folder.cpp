@@ -177,11 +177,10 @@ MergeSummary merge_dense(const ModelFolder& in, const std::string& output,
 
 // The folder's own format, for its weights once more.
 QuantizeSettings settings_of(const BitsAndBytesConfig& config) {
+  if (config.load_in_8bit) return {StoredFormat::int8, 64, false, config.skip_modules};
   const bool fp4 = config.quant_type == QuantType::fp4;
-  QuantizeSettings settings{fp4 ? StoredFormat::fp4 : StoredFormat::nf4, 64,
-                            config.use_double_quant, config.skip_modules};
-  if (config.load_in_8bit) settings.format = StoredFormat::int8, settings.double_quant = false;
-  return settings;
+  return {fp4 ? StoredFormat::fp4 : StoredFormat::nf4, 64, config.use_double_quant,
+          config.skip_modules};
 }
 
 void measure(const std::string& merged, const std::string& quantized,

@@ -125,6 +125,10 @@ void summarize(Json& results, const Experiment& e, const ExperimentOptions& o,
 
 }  // namespace
 
+std::string experiment_folder(const ExperimentOptions& o, const std::string& name) {
+  return o.output_dir.empty() ? "runs/experiment-" + name : o.output_dir;
+}
+
 void add_experiment_options(Options& verb, ExperimentOptions& o) {
   verb.add("--seeds", o.seeds, "runs of each variant").at_least(1);
   verb.add("--output-dir", o.output_dir, "where results go; default: runs/experiment-NAME")
@@ -143,7 +147,7 @@ Spread spread_of(const std::vector<double>& values) {
 
 Json run_experiment(const Experiment& e, const ExperimentOptions& o) {
   require(!e.variants.empty(), "run_experiment", "at least one variant");
-  const std::string folder = o.output_dir.empty() ? "runs/experiment-" + e.name : o.output_dir;
+  const std::string folder = experiment_folder(o, e.name);
   const std::string path = (fs::path(folder) / (e.name + ".json")).string();
   make_folder(folder);
   Json results = results_so_far(e, path);

@@ -38,6 +38,9 @@ struct ExperimentOptions {
   std::string json;        ///< where the results go a second time
 };
 
+/// Where the results of an experiment of this name go.
+std::string experiment_folder(const ExperimentOptions& o, const std::string& name);
+
 /// Adds --seeds, --output-dir and --json.
 void add_experiment_options(Options& verb, ExperimentOptions& o);
 
