@@ -21,16 +21,6 @@ void pack_rows(TokenizedDataset& data, std::int64_t max_length) {
              100.0 * static_cast<double>(data.tokens) / static_cast<double>(rows * max_length));
 }
 
-// The model's template, where a row needs one.
-ChatTemplate template_for(const std::vector<Example>& rows, const TrainOptions& o) {
-  const bool needed = std::ranges::any_of(
-      rows, [](const Example& row) { return row.kind == Example::Kind::messages; });
-  if (!needed) return {};
-  ChatTemplate chat = chat_template_of(o.model.model);
-  if (!o.date_string.empty()) chat.date_string = o.date_string;
-  return chat;
-}
-
 // What the model has no row of a table for.
 void check_fits(const TokenizedDataset& data, const LlamaConfig& config, const std::string& path) {
   for (const TokenizedExample& e : data.examples) {
@@ -55,8 +45,8 @@ void check_fits(const TokenizedDataset& data, const LlamaConfig& config, const s
 TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
                            const LlamaConfig& config, const TrainOptions& o) {
   const std::vector<Example> rows = read_dataset(path);
-  TokenizedDataset data =
-      tokenize_dataset(rows, tokenizer, o.training.max_length, template_for(rows, o), path);
+  TokenizedDataset data = tokenize_dataset(rows, tokenizer, o.training.max_length,
+                                           template_for(rows, o.model.model, o.date_string), path);
   check_fits(data, config, path);
   fmt::print("{}: {} rows, {} tokens; {} cut to {} tokens, {} left out (no label left)\n", path,
              grouped(data.rows), grouped(data.tokens), grouped(data.cut), o.training.max_length,

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <functional>
 
 #include "core/error.h"
@@ -27,12 +26,7 @@ EvaluationData read_any_data(const std::string& path, const std::string& model_f
                                config.vocab_size));
   }
   std::vector<Example> rows = read_dataset(path);
-  ChatTemplate chat;
-  const auto is_conversation = [](const Example& e) { return e.kind == Example::Kind::messages; };
-  if (std::ranges::any_of(rows, is_conversation)) {
-    chat = chat_template_of(model_folder);
-    if (!date_string.empty()) chat.date_string = date_string;
-  }
+  const ChatTemplate chat = template_for(rows, model_folder, date_string);
   return any_evaluation_data(std::move(rows), tokenizer, path, config.max_position_embeddings,
                              chat);
 }

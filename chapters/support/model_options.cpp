@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -146,6 +147,16 @@ Batch read_ids_for(LlamaModel& model, const std::string& file) {
   }
   model.reserve_positions(positions);
   return batch;
+}
+
+ChatTemplate template_for(const std::vector<Example>& rows, const std::string& model_folder,
+                          const std::string& date_string) {
+  const bool needed = std::ranges::any_of(
+      rows, [](const Example& row) { return row.kind == Example::Kind::messages; });
+  if (!needed) return {};
+  ChatTemplate chat = chat_template_of(model_folder);
+  if (!date_string.empty()) chat.date_string = date_string;
+  return chat;
 }
 
 std::string base_format(const LlamaModel& model) {

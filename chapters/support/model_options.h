@@ -8,6 +8,8 @@
 #include "course/options.h"
 #include "llama/load.h"
 #include "text/batch.h"
+#include "text/chat.h"
+#include "text/dataset.h"
 
 namespace qlora {
 
@@ -72,6 +74,11 @@ Placement placement_of(const ModelOptions& o);
 /// The batch of a file of --ids for this model, which then has tables for its positions.
 /// @throws BadInput, also if the batch has more positions than the model
 Batch read_ids_for(LlamaModel& model, const std::string& file);
+
+/// The template of a model's folder where a row is a conversation, else none.
+/// @param date_string  the day that the template names; empty: its own
+ChatTemplate template_for(const std::vector<Example>& rows, const std::string& model_folder,
+                          const std::string& date_string);
 
 /// "nf4 with double quantization", "float32", …: what the base's linear layers are held in.
 std::string base_format(const LlamaModel& model);
