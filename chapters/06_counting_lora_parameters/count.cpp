@@ -54,8 +54,7 @@ std::vector<Kind> by_kind(const CountOptions& o, const ModelShapes& model,
 void add_count_options(Options& verb, CountOptions& o) {
   verb.add("--model", o.model, "a Hugging Face model folder; its config.json is enough")
       .value_name("DIR");
-  verb.add("--random-model", o.random_model, "a published shape instead")
-      .choices({"llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b"});
+  verb.add("--random-model", o.random_model, "a published shape instead").choices(named_models());
   verb.add("--r", o.r, "rank of the adapters").alias("--lora-r").must("be 1 to 2^20", [](double r) {
     return r >= 1 && r <= kMostRank;
   });

@@ -131,7 +131,6 @@ std::vector<float> one_hot(std::int64_t index, std::int64_t V) {
 double product_minus_lookup(std::span<const std::int32_t> ids, std::span<const float> E,
                             std::int64_t C) {
   const std::int64_t T = std::ssize(ids), V = std::ssize(E) / C;
-  // [lookup]
   std::vector<float> X, Y(T * C);
   for (const std::int32_t id : ids) {
     const std::vector<float> row = one_hot(id, V);
@@ -139,7 +138,6 @@ double product_minus_lookup(std::span<const std::int32_t> ids, std::span<const f
   }
   matmul<float>(Transpose::no, Transpose::no, T, C, V, 1.0f, X.data(), V, E.data(), C, 0.0f,
                 Y.data(), C);
-  // [/lookup]
   double largest = 0.0;
   for (std::int64_t t = 0; t < T; ++t) {
     for (std::int64_t c = 0; c < C; ++c) {

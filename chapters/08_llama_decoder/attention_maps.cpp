@@ -22,14 +22,12 @@ Tensor weights_of(const LlamaModel& model, const DecoderLayer& layer, const Tens
   ops::rms_norm_forward(x, layer.input_layernorm, c.rms_norm_eps, h, rstd);
   ops::linear_forward(layer.qkv, h, Tensor(), {}, arena, qkv, nullptr);
   ops::rope_forward(qkv, H + K, D, positions, model.rope_cos, model.rope_sin);
-  // [unit_values]
   for (std::int64_t t = 0; t < T; ++t) {
     float* v = qkv.data<float>() + t * columns + (H + K) * D;
     for (std::int64_t i = 0; i < K * D; ++i) v[i] = i % D == t ? 1.0f : 0.0f;
   }
   Tensor out = Tensor::empty(DType::f32, {T, H * D});
   ops::attention_forward({1, T, T, H, K, D}, qkv, Tensor(), out, arena.take(DType::f32, {1, H, T}));
-  // [/unit_values]
   return out;
 }
 

@@ -80,7 +80,8 @@ void draw_rotations(const std::string& path) {
   const std::int64_t half = model.config.head_dim / 2;
   Canvas canvas;
   const double top = canvas.title(
-      "RoPE: the same pair of numbers at positions 0 to 8, in four of the model's sixteen pairs");
+      "RoPE in the embedded model, theta = 10,000: four of a head's sixteen pairs at positions 0 "
+      "to 8");
   const double radius = 78, y = top + 180;
   const std::int64_t pairs[] = {0, 2, 4, 8};
   for (std::int64_t p = 0; p < 4; ++p) {

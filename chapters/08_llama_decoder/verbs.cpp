@@ -73,14 +73,14 @@ Sampling sampling_of(const GenerateOptions& o) {
 
 // Line by line from standard input: what is said, and the answer below it.
 void run_chat(const GenerateOptions& o) {
-  const ChatTemplate chat =
-      o.model.model.empty() ? ChatTemplate{} : chat_template_of(o.model.model);
+  Tokenizer tokenizer = tokenizer_of(o.model.model);
+  const ChatTemplate chat = chat_template_of(o.model.model);
   if (chat.kind == ChatTemplate::Kind::none) {
     throw BadInput(o.model.model, "chat_template",
                    "there is none: --chat needs a model that was tuned on conversations");
   }
   LlamaModel model = load(o.model);
-  Conversation conversation(model, Tokenizer::load(o.model.model), chat, o.system);
+  Conversation conversation(model, std::move(tokenizer), chat, o.system);
   Arena arena = ops::arena_on(model.device());
   const bool is_terminal = ::isatty(STDIN_FILENO) != 0;
   Json turns = Json::array();
@@ -117,13 +117,8 @@ void run_generate(const GenerateOptions& o) {
   if (o.chat == !o.prompt.empty()) throw UsageError("one of --prompt TEXT and --chat is needed");
   if (!o.chat && !o.system.empty()) throw UsageError("--system is the system message of --chat");
   if (o.chat) return run_chat(o);
+  const Tokenizer tokenizer = tokenizer_of(o.model.model);
   LlamaModel model = load(o.model);
-  const Tokenizer tokenizer = Tokenizer::load(o.model.model);
-  if (tokenizer.vocab_size() > model.config.vocab_size) {
-    throw BadInput(o.model.model, "tokenizer",
-                   fmt::format("has {} tokens, the model's vocabulary {}", tokenizer.vocab_size(),
-                               model.config.vocab_size));
-  }
   const std::vector<std::int32_t> prompt = tokenizer.encode(o.prompt);
   Arena arena = ops::arena_on(model.device());
   DecodeStream stream(tokenizer);

@@ -1,5 +1,7 @@
 #include "figures.h"
 
+#include <fmt/format.h>
+
 #include "cases.h"
 #include "claims.h"
 #include "course/svg.h"
@@ -45,7 +47,9 @@ void draw_batch(const std::string& path) {
     chart.series.push_back(std::move(series));
   }
   for (const Card& card : cards()) {
-    Series line{card.name, {1, 128}, {gibibytes(card.bytes), gibibytes(card.bytes)}};
+    Series line{fmt::format("{}: {:.1f} free", card.name, gibibytes(card.bytes)),
+                {1, 128},
+                {gibibytes(card.bytes), gibibytes(card.bytes)}};
     line.dashed = true;
     chart.series.push_back(std::move(line));
   }

@@ -52,7 +52,7 @@ void draw_rates(const std::string& path) {
   write_svg(path, chart);
 }
 
-// The distance between neighbouring values of a map, relative to the value: how fine it is there.
+// The distance between neighboring values of a map, relative to the value: how fine it is there.
 Series steps_of(const char* name, bool is_signed) {
   const DynamicMap map = create_dynamic_map(is_signed);
   Series series{name, {}, {}};

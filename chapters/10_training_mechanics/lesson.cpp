@@ -79,7 +79,7 @@ Json tell_adamw() {
     }
     table.add(row);
   }
-  fmt::print("A parameter of 1 behind AdamW's first step, lr 0.1:\n{}\n", table.text());
+  fmt::print("A parameter of 1 after AdamW's first step, lr 0.1:\n{}\n", table.text());
   return j;
 }
 

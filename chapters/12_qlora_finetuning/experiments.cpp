@@ -2,11 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <limits>
+#include <functional>
 #include <memory>
 
-#include "core/error.h"
 #include "llama/adapters.h"
 #include "llama/load.h"
 #include "support/model_options.h"
@@ -73,27 +71,15 @@ double base_megabytes(const LlamaModel& model) {
   return bytes / 1e6;
 }
 
-// The figures of a run, behind its own: not numbers where its loss ceased to be one.
-std::vector<Figure> figures_of(const Bench& bench, const LlamaModel& model, bool failed,
-                               std::uint64_t seed) {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  if (failed) return {{"test loss", kNone}, {"MAE $", kNone}, {"within 20 % (%)", kNone}};
-  return price_figures("test", model, bench.data, seed);
-}
-
 // Attaches adapters to a base and trains them. @return whether the loss stayed finite
 bool tune(const Bench& bench, LlamaModel& model, const LoraConfig& lora, double learning_rate,
-          std::uint64_t seed) try {
+          std::uint64_t seed) {
   attach_lora(model, lora, seed);
   PriceRun run = bench.run;
   run.seed = static_cast<std::int64_t>(seed);
   run.learning_rate = learning_rate;
-  tune_on_prices("train", model, adapter_parameters(model), price_arguments(run), bench.data);
-  return true;
-} catch (const Error& e) {
-  if (e.code() != ExitCode::check_failed) throw;
-  fmt::print(stderr, "{}\n", e.what());
-  return false;
+  return tune_on_prices("train", model, adapter_parameters(model), price_arguments(run),
+                        bench.data);
 }
 
 using SharedBench = std::shared_ptr<const Bench>;
@@ -103,7 +89,7 @@ Variant with_adapters(const std::string& name, const SharedBench& bench, const L
   return {name, [=](std::uint64_t seed) {
             LlamaModel model = bench->nf4();
             const bool done = tune(*bench, model, lora, bench->run.learning_rate, seed);
-            auto figures = figures_of(*bench, model, !done, seed);
+            auto figures = price_figures("test", model, bench->data, seed, done);
             figures.push_back({"trained", parameters_of(model)});
             return figures;
           }};
@@ -117,7 +103,7 @@ Variant with_base(const std::string& name, const SharedBench& bench,
             const double megabytes = base_megabytes(model);
             const bool done =
                 tune(*bench, model, price_lora(bench->run.r), bench->run.learning_rate, seed);
-            auto figures = figures_of(*bench, model, !done, seed);
+            auto figures = price_figures("test", model, bench->data, seed, done);
             figures.push_back({"linears, MB", megabytes});
             return figures;
           }};
@@ -178,7 +164,7 @@ std::vector<Variant> learning_rate(const SharedBench& bench) {
     all.push_back({fmt::format("{}", rate), [=](std::uint64_t seed) {
                      LlamaModel model = bench->nf4();
                      const bool done = tune(*bench, model, price_lora(bench->run.r), rate, seed);
-                     return figures_of(*bench, model, !done, seed);
+                     return price_figures("test", model, bench->data, seed, done);
                    }});
   }
   return all;
@@ -205,7 +191,7 @@ Variant moved(const std::string& name, const SharedBench& bench, const std::stri
                 tune(*bench, model, price_lora(bench->run.r), bench->run.learning_rate, seed);
             LlamaModel other = bench->base(to, to == "nf4");
             put_adapters(other, take_adapters(model));
-            auto figures = figures_of(*bench, other, !done, seed);
+            auto figures = price_figures("test", other, bench->data, seed, done);
             figures.push_back({"linears, MB", base_megabytes(other)});
             return figures;
           }};

@@ -6,6 +6,7 @@
 #include "core/files.h"
 #include "course/svg.h"
 #include "course/svg_canvas.h"
+#include "support/training_log.h"
 
 namespace qlora::chapter12 {
 namespace {
@@ -15,17 +16,9 @@ void draw_loss(const std::string& path, const Json& log_history) {
   chart.title = "The main job: training loss, and the learning rate";
   chart.x_label = "optimizer step";
   chart.y_label = "cross-entropy of the answer (nats a token)";
-  Series loss{"loss, mean of 25 steps", {}, {}}, rate{"learning rate, in thousandths", {}, {}};
+  Series rate = logged(log_history, "learning_rate", "learning rate, in thousandths", 1000);
   rate.dashed = true;
-  for (const Json& entry : log_history.as_array()) {
-    const Json* value = entry.find("loss");
-    if (value == nullptr) continue;
-    loss.x.push_back(entry.at("step").as_number());
-    loss.y.push_back(value->as_number());
-    rate.x.push_back(loss.x.back());
-    rate.y.push_back(1000 * entry.at("learning_rate").as_number());
-  }
-  chart.series = {loss, rate};
+  chart.series = {logged(log_history, "loss", "loss, mean of 25 steps"), rate};
   write_svg(path, chart);
 }
 
@@ -43,7 +36,7 @@ void draw_hits(const std::string& path, const Report& r) {
   add("mean", r.mean_predictor);
   add("median", r.median_predictor);
   add("category", r.category_mean);
-  add("neighbour", r.nearest_neighbour);
+  add("neighbor", r.nearest_neighbor);
   add("tuned", r.tuned);
   add("noise floor", r.noise_floor);
   chart.series = {hits};

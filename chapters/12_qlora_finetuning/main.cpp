@@ -1,5 +1,7 @@
 // Chapter 12: QLoRA fine-tuning. Without a verb the main job; `train` is the tool, `experiment`
 // what the lesson's questions are answered by.
+#include <deque>
+
 #include "claims.h"
 #include "course/lesson.h"
 #include "course/run.h"

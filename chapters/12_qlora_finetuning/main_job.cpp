@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "llama/adapters.h"
 #include "support/evaluation.h"
 #include "support/price_job.h"
+#include "text/prices.h"
 #include "train.h"
 
 namespace qlora {
@@ -22,7 +24,8 @@ namespace fs = std::filesystem;
 // Attaches fresh adapters to every linear layer and trains them.
 TrainingResult tune(LlamaModel& model, const MainJobOptions& o, const PriceData& data,
                     const std::string& output_dir) {
-  const LoraConfig lora = price_lora(o.run.r);
+  LoraConfig lora = price_lora(o.run.r);
+  if (!o.model.empty()) lora.base_model_name_or_path = o.model;
   attach_lora(model, lora, static_cast<std::uint64_t>(o.run.seed));
   TrainingTask task{model,
                     adapter_parameters(model),
@@ -36,15 +39,10 @@ TrainingResult tune(LlamaModel& model, const MainJobOptions& o, const PriceData&
 }
 
 void say_items(const Report& report) {
-  fmt::print("\nFive items of the test set, read aloud:\n");
+  fmt::print("\nItems of the test set, read aloud:\n");
   for (const SpokenItem& item : report.spoken) {
-    const std::size_t begin = item.prompt.find("\n\n");
-    const std::size_t end = item.prompt.rfind("\n\n");
-    const std::string description = begin == std::string::npos || end <= begin
-                                        ? item.prompt
-                                        : item.prompt.substr(begin + 2, end - begin - 2);
-    fmt::print("  {}\n    price ${:.0f}; base: \"{}\"; tuned: \"{}\"\n", description, item.price,
-               item.base, item.tuned);
+    fmt::print("  {}\n    price ${:.0f}; base: \"{}\"; tuned: \"{}\"\n",
+               price_description(item.prompt), item.price, item.base, item.tuned);
   }
 }
 
@@ -60,9 +58,9 @@ void say_verdict(const Report& r) {
     fmt::print("Against the mean of the category: {:.0f} % below.\n",
                below(tuned.mae, r.category_mean->mae));
   }
-  const double neighbour = r.nearest_neighbour->mae;
-  fmt::print("Nearest neighbour by words: ${:.2f}, which {}.\n", neighbour,
-             neighbour < tuned.mae ? "wins" : "the tuned model beats");
+  const double neighbor = r.nearest_neighbor->mae;
+  fmt::print("Nearest neighbor by words: ${:.2f}, which {}.\n", neighbor,
+             neighbor < tuned.mae ? "wins" : "the tuned model beats");
   if (r.noise_floor) {
     fmt::print("The noise floor is ${:.2f}: ${:.2f} are left.\n", r.noise_floor->mae,
                tuned.mae - r.noise_floor->mae);
@@ -88,9 +86,10 @@ MainJobResult run_main_job(const MainJobOptions& o) {
   nf4.placement = placement_of(o.run);
   LlamaModel model = load_model(folder, nf4);
   const PriceData data = read_price_data(folder, o.test_data, o.run.test_items);
-  fmt::print("tiny-llama: {} parameters, decoder in {}\n{} training items, {} test items\n",
-             grouped(model.config.parameter_count()), base_format(model),
-             grouped(static_cast<std::int64_t>(data.train.rows.size())), data.test.rows.size());
+  fmt::print("{}: {} parameters, decoder in {}\n{} training items, {} test items\n",
+             o.model.empty() ? "tiny-llama" : o.model, grouped(model.config.parameter_count()),
+             base_format(model), grouped(static_cast<std::int64_t>(data.train.rows.size())),
+             data.test.rows.size());
 
   MainJobResult done;
   Report& report = done.report;
@@ -113,10 +112,12 @@ MainJobResult run_main_job(const MainJobOptions& o) {
     LlamaModel random = random_model(model.config, seed);
     quantize_base(random, QuantType::nf4, true, DType::bf16);
     random = placed(nf4.placement, random);
-    tune(random, o, data, (fs::path(o.output_dir) / "random-base").string());
+    const std::string beside = (fs::path(o.output_dir) / "random-base").string();
+    done.stopped_by = tune(random, o, data, beside).stopped_by;
+    if (done.stopped_by != 0) return done;
     report.random_base = evaluate("random", random).metrics;
   }
-  for (std::size_t i = 0; i < std::min<std::size_t>(5, data.test.rows.size()); ++i) {
+  for (std::size_t i = 0; i < std::min(kSpokenRows, data.test.rows.size()); ++i) {
     report.spoken.push_back(
         {data.test.rows[i].prompt, data.test.prices[i], base.completions[i], tuned.completions[i]});
   }

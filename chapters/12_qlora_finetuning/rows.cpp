@@ -4,7 +4,6 @@
 
 #include "core/error.h"
 #include "course/text.h"
-#include "text/chat.h"
 #include "text/packing.h"
 
 namespace qlora {
@@ -21,17 +20,8 @@ void pack_rows(TokenizedDataset& data, std::int64_t max_length) {
              100.0 * static_cast<double>(data.tokens) / static_cast<double>(rows * max_length));
 }
 
-// What the model has no row of a table for.
-void check_fits(const TokenizedDataset& data, const LlamaConfig& config, const std::string& path) {
-  for (const TokenizedExample& e : data.examples) {
-    for (std::int32_t id : e.input_ids) {
-      if (id >= config.vocab_size) {
-        throw BadInput(
-            path, "",
-            fmt::format("the tokenizer gives id {}, the model has {}", id, config.vocab_size));
-      }
-    }
-  }
+void check_positions(const TokenizedDataset& data, const LlamaConfig& config,
+                     const std::string& path) {
   const std::int64_t positions = positions_in(data.examples);
   if (positions > config.max_position_embeddings) {
     throw BadInput(path, "",
@@ -47,7 +37,7 @@ TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
   const std::vector<Example> rows = read_dataset(path);
   TokenizedDataset data = tokenize_dataset(rows, tokenizer, o.training.max_length,
                                            template_for(rows, o.model.model, o.date_string), path);
-  check_fits(data, config, path);
+  check_positions(data, config, path);
   fmt::print("{}: {} rows, {} tokens; {} cut to {} tokens, {} left out (no label left)\n", path,
              grouped(data.rows), grouped(data.tokens), grouped(data.cut), o.training.max_length,
              grouped(data.dropped));
@@ -96,7 +86,7 @@ Rows rows_of(const TrainOptions& o, const LlamaConfig& config) {
   const TrainingOptions& t = o.training;
   require_rows(o);
   if (are_random(o)) return {random_rows(config, t), {}, 0};
-  const Tokenizer tokenizer = Tokenizer::load(o.model.model);
+  const Tokenizer tokenizer = tokenizer_of(o.model.model);
   Rows rows{tokenized(t.data, tokenizer, config, o), {}, tokenizer.padding()};
   if (!t.eval_data.empty()) rows.eval = tokenized(t.eval_data, tokenizer, config, o);
   return rows;

@@ -23,6 +23,7 @@
 #include "rows.h"
 #include "support/launch.h"
 #include "support/planning.h"
+#include "support/training_log.h"
 #include "text/batch.h"
 
 namespace qlora {
@@ -31,13 +32,8 @@ namespace {
 void write_loss_figure(const std::string& path, const Series& steps, const Json& log_history) {
   LineChart chart{"Training loss", "optimizer step", "cross-entropy (nats a token)", false,
                   false,           {steps}};
-  Series eval{"evaluation", {}, {}, true, false};
-  for (const Json& entry : log_history.as_array()) {
-    if (const Json* loss = entry.find("eval_loss")) {
-      eval.x.push_back(entry.at("step").as_number());
-      eval.y.push_back(loss->as_number());
-    }
-  }
+  Series eval = logged(log_history, "eval_loss", "evaluation");
+  eval.points = true;
   if (!eval.x.empty()) chart.series.push_back(eval);
   write_svg(path, chart);
 }
@@ -200,8 +196,10 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
       train_with_progress(task, t.lora, checkpoint_to_resume(t),
                           StepSpeed(StepSpeed::floor_of(shape), processes.size()), &j);
   if (result.stopped_by != 0) {
-    fmt::print(stderr, "stopped after step {}; to go on: {} --resume-from-checkpoint {}\n",
-               result.steps, command, result.last_checkpoint);
+    if (processes.is_first()) {
+      fmt::print(stderr, "stopped after step {}; to go on: {} --resume-from-checkpoint {}\n",
+                 result.steps, command, result.last_checkpoint);
+    }
     return 128 + result.stopped_by;
   }
   fmt::print("mean loss {:.4f} over {} steps, {} tokens in {:.1f} s; adapter: {}\n",
@@ -225,6 +223,7 @@ int run_train(TrainOptions& o, const std::string& command) {
   if (!place && o.num_processes > 1) return launch_processes(static_cast<int>(o.num_processes));
   settle(o.model);
   settle(o.training);
+  if (o.training.output_dir.empty()) default_output_dir(o.training.run_name, 0);  // is it a name?
   if (place && o.model.device != "cpu") ops::choose_gpu(place->local_rank);
   const std::unique_ptr<Processes> processes = meet_processes(place, o.num_processes);
   o.training.arguments.gradient_accumulation_steps *= processes->size();

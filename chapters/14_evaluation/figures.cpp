@@ -34,7 +34,7 @@ struct Ends {
 
 void draw_narrowing(const std::string& folder, const Items& items) {
   LineChart chart;
-  chart.title = "The nearest neighbour's error, on more and more items";
+  chart.title = "The nearest neighbor's error, on more and more items";
   chart.x_label = "test items";
   chart.y_label = "mean absolute error, dollars";
   chart.log_x = true;
@@ -65,7 +65,7 @@ void draw_coverage(const std::string& folder, const Items& items) {
 
 void draw_comparing(const std::string& folder, const Items& items) {
   LineChart chart;
-  chart.title = "Nearest neighbour less mean of the category: which sign has it?";
+  chart.title = "Nearest neighbor less mean of the category: which sign has it?";
   chart.x_label = "test items";
   chart.y_label = "difference of the mean absolute errors, dollars";
   chart.log_x = true;

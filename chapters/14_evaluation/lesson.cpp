@@ -69,7 +69,7 @@ Json tell_likelihood() {
 }
 
 Json tell_narrowing(const Items& items) {
-  Table table({"nearest neighbour on the first", "MAE $", "95 % interval", "width", "width · √n"},
+  Table table({"nearest neighbor on the first", "MAE $", "95 % interval", "width", "width · √n"},
               "lrrrr");
   Json rows = Json::array();
   for (const Narrowing& n : narrowing(items)) {
@@ -106,7 +106,7 @@ Json tell_coverage(const Items& items) {
 }
 
 Json tell_comparing(const Items& items) {
-  Table table({"neighbour - category mean", "MAE $", "item by item", "each by itself", "closer"},
+  Table table({"neighbor - category mean", "MAE $", "item by item", "each by itself", "closer"},
               "lrrrr");
   Json rows = Json::array();
   for (const Comparing& c : comparing(items)) {
@@ -124,7 +124,7 @@ Json tell_comparing(const Items& items) {
 }
 
 Json tell_leaks(const Items& items) {
-  Table table({"test items that are in the training data", "nearest neighbour's MAE $"}, "lr");
+  Table table({"test items that are in the training data", "nearest neighbor's MAE $"}, "lr");
   Json rows = Json::array();
   for (const Leak& leak : leaks(items)) {
     table.add({fmt::format("{:.0f} %", 100 * leak.share), fmt::format("{:.2f}", leak.mae)});

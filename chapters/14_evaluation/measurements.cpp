@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 
 #include "core/parallel.h"
 #include "core/random.h"
@@ -36,10 +35,6 @@ std::vector<double> errors(const std::vector<double>& answers, const std::vector
 
 std::span<const double> first(const std::vector<double>& values, std::size_t n) {
   return std::span(values).first(n);
-}
-
-double mean(std::span<const double> values) {
-  return mean_of(values);
 }
 
 // What the price generator's own prompts always have.
@@ -86,10 +81,10 @@ std::vector<Answers> ways_to_be_wrong(const PricedPrompts& test) {
 
 std::vector<Narrowing> narrowing(const Items& items) {
   const std::vector<double> all =
-      errors(nearest_neighbours(items.training, items.test.prompts), items.test.prices);
+      errors(nearest_neighbors(items.training, items.test.prompts), items.test.prices);
   std::vector<Narrowing> rows;
   for (const std::size_t n : {10u, 38u, 150u, 600u}) {
-    rows.push_back({n, mean(first(all, n)), bootstrap_mean(first(all, n), 0)});
+    rows.push_back({n, mean_of(first(all, n)), bootstrap_mean(first(all, n), 0)});
   }
   return rows;
 }
@@ -98,7 +93,7 @@ std::vector<Coverage> coverage(const PricedPrompts& training) {
   constexpr std::int64_t kSamples = 200;
   constexpr float kHitRate = 0.03F;
   const std::vector<double> all = population(training);
-  const double truth = mean(all);
+  const double truth = mean_of(all);
   std::vector<Coverage> rows;
   for (const std::size_t n : {10u, 30u, 100u, 300u}) {
     std::vector<std::array<bool, 3>> outcome(kSamples);
@@ -113,7 +108,7 @@ std::vector<Coverage> coverage(const PricedPrompts& training) {
         const auto seed = static_cast<std::uint64_t>(s);
         outcome[static_cast<std::size_t>(s)] = {holds(bootstrap_mean(sample, seed), truth),
                                                 holds(bootstrap_mean(hits, seed), kHitRate),
-                                                mean(hits) == 0.0};
+                                                mean_of(hits) == 0.0};
       }
     });
     Coverage row{n};
@@ -130,19 +125,17 @@ std::vector<Coverage> coverage(const PricedPrompts& training) {
 std::vector<Comparing> comparing(const Items& items) {
   const std::vector<double> category = errors(category_means_of(items), items.test.prices);
   const std::vector<double> nearest =
-      errors(nearest_neighbours(items.training, items.test.prompts), items.test.prices);
+      errors(nearest_neighbors(items.training, items.test.prompts), items.test.prices);
   std::vector<Comparing> rows;
   for (const std::size_t n : {75u, 150u, 300u, 600u}) {
     Comparing row{n, paired_difference(first(category, n), first(nearest, n), 0), {}};
     std::vector<double> figures;
-    // [apart]
     for (std::uint64_t r = 0; r < kResamples; ++r) {
       double figure = 0.0;
       for (const std::size_t i : drawn_anew(n, 1, r)) figure += nearest[i];
       for (const std::size_t i : drawn_anew(n, 2, r)) figure -= category[i];
       figures.push_back(figure / static_cast<double>(n));
     }
-    // [/apart]
     row.unpaired = middle_95(figures);
     rows.push_back(row);
   }
@@ -159,7 +152,7 @@ std::vector<Leak> leaks(const Items& items) {
     known.prices.insert(known.prices.end(), items.test.prices.begin(),
                         items.test.prices.begin() + static_cast<std::ptrdiff_t>(n));
     rows.push_back(
-        {share, mean(errors(nearest_neighbours(known, items.test.prompts), items.test.prices))});
+        {share, mean_of(errors(nearest_neighbors(known, items.test.prompts), items.test.prices))});
   }
   return rows;
 }
@@ -169,7 +162,7 @@ std::vector<Looks> looks(const PricedPrompts& training) {
   const std::vector<double> all = population(training);
   std::vector<Looks> rows;
   for (const std::size_t models : {1u, 5u, 20u, 100u}) {
-    Looks row{models, 0.0, mean(all)};
+    Looks row{models, 0.0, mean_of(all)};
     for (std::size_t trial = 0; trial < kTrials; ++trial) {
       double best = INFINITY;
       for (std::size_t m = 0; m < models; ++m) {

@@ -1,7 +1,6 @@
 // What chapter 14 measures: what a figure of a test set is worth.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,7 +28,7 @@ struct Answers {
 /// a digit too many.
 std::vector<Answers> ways_to_be_wrong(const PricedPrompts& test);
 
-/// The nearest neighbour's error on the first n test items.
+/// The nearest neighbor's error on the first n test items.
 struct Narrowing {
   std::size_t n = 0;  ///< items
   double mae = 0.0;   ///< of them
@@ -51,12 +50,12 @@ std::vector<Coverage> coverage(const PricedPrompts& training);
 /// Two predictors over the same n items, compared in two ways.
 struct Comparing {
   std::size_t n = 0;  ///< items
-  Difference paired;  ///< nearest neighbour less mean of the category, item by item
+  Difference paired;  ///< nearest neighbor less mean of the category, item by item
   Interval unpaired;  ///< of the same difference, with the items of each drawn by themselves
 };
 std::vector<Comparing> comparing(const Items& items);
 
-/// The nearest neighbour's error where some of the test items are among the training items.
+/// The nearest neighbor's error where some of the test items are among the training items.
 struct Leak {
   double share = 0.0;  ///< of the test items that leaked
   double mae = 0.0;    ///< over all of them

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <span>
+#include <utility>
 
 #include "checkpoint/peft_adapter.h"
 #include "core/files.h"
@@ -12,6 +13,7 @@
 #include "llama/adapters.h"
 #include "support/evaluation.h"
 #include "text/prices.h"
+#include "training/step_share.h"
 
 namespace qlora {
 namespace {
@@ -27,8 +29,7 @@ void say_rows(const EvaluateOptions& o, const EvaluationData& data) {
   std::int64_t tokens = 0, supervised = 0;
   for (const TokenizedExample& e : data.tokenized) {
     tokens += static_cast<std::int64_t>(e.input_ids.size());
-    supervised +=
-        std::ranges::count_if(e.labels, [](auto label) { return label != kIgnoredLabel; });
+    supervised += supervised_labels(e);
   }
   fmt::print(
       "{}: {} rows, {} tokens, {} of them with a label; {} cut, {} left out (no label left)\n",
@@ -36,15 +37,18 @@ void say_rows(const EvaluateOptions& o, const EvaluationData& data) {
       grouped(supervised), grouped(data.cut), grouped(data.left_out));
 }
 
-Task read_task(const EvaluateOptions& o, const LlamaModel& model, Report& report) {
-  Task task{Tokenizer::load(o.model.model), {}, 0.0};
+Task read_task(const EvaluateOptions& o, Tokenizer tokenizer, const LlamaConfig& config,
+               Report& report) {
+  Task task{std::move(tokenizer), {}, 0.0};
   EvaluationData& data = task.data;
-  data = read_any_data(o.data, o.model.model, task.tokenizer, model.config, o.date_string);
+  data = read_any_data(o.data, o.model.model, task.tokenizer, config, o.date_string);
   report.items = static_cast<std::int64_t>(data.rows.size());
   report.no_prices = data.no_prices;
   say_rows(o, data);
   if (!o.train_data.empty()) {
-    prices_of(data.rows, o.data);  // the predictors need them
+    if (!data.no_prices.empty()) {
+      throw BadInput(o.data, "", data.no_prices + ": --train-data compares prices");
+    }
     const EvaluationData training = read_evaluation_data(o.train_data, task.tokenizer);
     add_predictors(report, priced_prompts(training), priced_prompts(data), report.seed);
     task.cap = answer_cap(training.prices);
@@ -101,10 +105,11 @@ void run_evaluate(const EvaluateOptions& o) {
   const auto start = std::chrono::steady_clock::now();
   ModelOptions base_only = o.model;
   base_only.adapters.clear();
+  Tokenizer tokenizer = tokenizer_of(o.model.model);
   const LlamaModel model = load(base_only);
   Report report;
   report.seed = static_cast<std::uint64_t>(o.seed);
-  const Task task = read_task(o, model, report);
+  const Task task = read_task(o, std::move(tokenizer), model.config, report);
   std::vector<PeftAdapter> adapters;  // read, and the report's folder made, before minutes of work
   adapters.reserve(o.model.adapters.size());
   for (const std::string& folder : o.model.adapters) adapters.push_back(read_adapter(folder));

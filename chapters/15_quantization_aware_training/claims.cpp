@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "course/text.h"
 #include "quantization/footprint.h"
 

@@ -31,29 +31,36 @@ class Decoders {
       : run_(run), folder_(data_folder() + "/tiny-llama"), data_(read_price_data(folder_)) {}
 
   std::vector<Figure> trained_in_float(std::uint64_t seed) {
-    return price_figures("float32", in_float(seed), data_, seed);
+    const Trained& trained = in_float(seed);
+    return price_figures("float32", trained.model, data_, seed, trained.is_finite);
   }
 
   std::vector<Figure> quantized_afterwards(const NamedFormat& to, std::uint64_t seed) {
-    const LlamaModel& trained = in_float(seed);
-    LlamaModel model = placed({trained.device(), DType::f32}, on_host(trained));
-    return rounded_figures(std::string("PTQ ") + to.name, model, to.format, seed);
+    const Trained& trained = in_float(seed);
+    const Placement where{trained.model.device(), DType::f32};
+    return rounded_figures(std::string("PTQ ") + to.name,
+                           {placed(where, on_host(trained.model)), trained.is_finite}, to.format,
+                           seed);
   }
 
   std::vector<Figure> quantization_aware(const NamedFormat& to, std::uint64_t seed) {
     const std::string label = std::string("QAT ") + to.name;
-    LlamaModel model = trained(label, to.format, seed);
-    return rounded_figures(label, model, to.format, seed);
+    return rounded_figures(label, tuned(label, to.format, seed), to.format, seed);
   }
 
  private:
+  struct Trained {
+    LlamaModel model;
+    bool is_finite;  // the loss, to the last step
+  };
+
   // A GPU's tensors are copied by way of the host: placed() shares what lies there already.
   static LlamaModel on_host(const LlamaModel& model) {
     return placed({Device::cpu, DType::f32}, model);
   }
 
-  LlamaModel trained(const std::string& label, const std::optional<FakeFormat>& format,
-                     std::uint64_t seed) {
+  Trained tuned(const std::string& label, const std::optional<FakeFormat>& format,
+                std::uint64_t seed) {
     LoadOptions load;
     load.placement = placement_of(run_);
     PriceRun run = run_;
@@ -61,30 +68,31 @@ class Decoders {
     // [qat]
     LlamaModel model = load_model(folder_, load);
     if (format) fake_quantize(model, *format);
-    tune_on_prices(label, model, enable_full_training(model), price_arguments(run), data_);
+    const bool is_finite =
+        tune_on_prices(label, model, enable_full_training(model), price_arguments(run), data_);
     // [/qat]
-    return model;
+    return {std::move(model), is_finite};
   }
 
-  const LlamaModel& in_float(std::uint64_t seed) {
+  const Trained& in_float(std::uint64_t seed) {
     if (!float_ || float_->first != seed) {
-      float_ = {seed, trained("float32", std::nullopt, seed)};
+      float_ = {seed, tuned("float32", std::nullopt, seed)};
     }
     return float_->second;
   }
 
   // What is measured is a model of the levels, which nothing quantizes in passing.
-  std::vector<Figure> rounded_figures(const std::string& label, LlamaModel& model,
+  std::vector<Figure> rounded_figures(const std::string& label, Trained trained,
                                       const FakeFormat& format, std::uint64_t seed) const {
-    fake_quantize(model, format);
-    round_to_fake_formats(model);
-    return price_figures(label, model, data_, seed);
+    fake_quantize(trained.model, format);
+    round_to_fake_formats(trained.model);
+    return price_figures(label, trained.model, data_, seed, trained.is_finite);
   }
 
   PriceRun run_;
   std::string folder_;
   PriceData data_;
-  std::optional<std::pair<std::uint64_t, LlamaModel>> float_;
+  std::optional<std::pair<std::uint64_t, Trained>> float_;
 };
 
 }  // namespace
@@ -116,6 +124,7 @@ Experiment decoder_experiment(const PriceRun& run) {
   e.settings["items"] = run.items;
   e.settings["batch_size"] = run.batch_size;
   e.settings["learning_rate"] = run.learning_rate;
+  e.settings["device"] = placement_of(run).device == Device::cuda ? "cuda" : "cpu";
   const auto decoders = std::make_shared<Decoders>(run);
   e.variants.push_back(
       {"float32", [=](std::uint64_t seed) { return decoders->trained_in_float(seed); }});

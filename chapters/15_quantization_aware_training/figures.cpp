@@ -7,9 +7,9 @@
 namespace qlora::chapter15 {
 namespace {
 
-// The staircase of three bits over -1 … 1, a weight of 1.25 beside it cut off, and the gradient.
+// The staircase of three bits over -1 … 1, weights beyond 0.94 cut off, and the gradient.
 void draw_staircase(const std::string& path) {
-  const FakeFormat format{FakeLevels::integers, 3, kRangePerTensor, 0.8};
+  const FakeFormat format{FakeLevels::integers, 3, kRangePerTensor, 0.75};
   std::vector<double> w;
   for (int i = -1250; i <= 1250; ++i) w.push_back(i / 1000.0);
   const auto n = static_cast<std::int64_t>(w.size());
@@ -18,7 +18,7 @@ void draw_staircase(const std::string& path) {
   fake_quantize<double>(format, n, w, w_q);
   fake_quantize_backward<double>(format, n, w, ones, dw);
   LineChart chart;
-  chart.title = "A weight in three bits, the range at 0.8 of the largest";
+  chart.title = "A weight in three bits, the range at 0.75 of the largest";
   chart.x_label = "w";
   chart.series = {{"w itself", w, w, false, true},
                   {"as the pass sees it", w, w_q},

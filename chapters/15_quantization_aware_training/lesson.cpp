@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "claims.h"
 #include "course/experiment.h"
 #include "course/table.h"

@@ -1,7 +1,11 @@
 #include "network.h"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
+#include <vector>
 
+#include "01_min_max_quantization/network.h"
 #include "core/random.h"
 #include "llama/model.h"
 #include "ops/ops.h"
@@ -22,6 +26,37 @@ std::vector<float> values_of(const Tensor& t) {
   const auto span = t.span<float>();
   return {span.begin(), span.end()};
 }
+
+// What the weights of both layers are quantized to in this chapter: one range a tensor.
+FakeFormat integers_of(int bits) {
+  return {FakeLevels::integers, bits, kRangePerTensor};
+}
+
+// A layer of the network as the decoder's op takes it, with its bias and their gradients.
+struct TrainedLayer {
+  LinearGroup group;  // its weight (N,K), alone in the group
+  Tensor b;           // (N)
+  Tensor grad_b;      // (N)
+
+  // A copy of chapter 1's layer. Without a format it is trained in float32.
+  TrainedLayer(const chapter01::Layer& layer, const std::optional<FakeFormat>& format)
+      : b(tensor(layer.b, {layer.N})), grad_b(Tensor::zeros(DType::f32, {layer.N})) {
+    Projection part;
+    part.N = layer.N;
+    part.fake = format;
+    group.K = layer.K;
+    group.parts.push_back(part);
+    group.weight = tensor(layer.W, {layer.N, layer.K});
+    group.grad_weight = Tensor::zeros(DType::f32, {layer.N, layer.K});
+  }
+
+  // The layer with the weights that a pass sees.
+  chapter01::Layer seen() const {
+    Arena arena;
+    const Tensor W = ops::seen_weight(group, arena);
+    return {group.N(), group.K, values_of(W), values_of(b)};
+  }
+};
 
 // y (T,N) = x · Wᵀ + b, W as the pass sees it
 Tensor forward(const TrainedLayer& layer, const Tensor& x, Arena& arena) {
@@ -142,27 +177,6 @@ const char* name_of(Method method) {
       return "biases alone";
   }
   return "";
-}
-
-FakeFormat integers_of(int bits) {
-  return {FakeLevels::integers, bits, kRangePerTensor};
-}
-
-TrainedLayer::TrainedLayer(const chapter01::Layer& layer, const std::optional<FakeFormat>& format)
-    : b(tensor(layer.b, {layer.N})), grad_b(Tensor::zeros(DType::f32, {layer.N})) {
-  Projection part;
-  part.N = layer.N;
-  part.fake = format;
-  group.K = layer.K;
-  group.parts.push_back(part);
-  group.weight = tensor(layer.W, {layer.N, layer.K});
-  group.grad_weight = Tensor::zeros(DType::f32, {layer.N, layer.K});
-}
-
-chapter01::Layer TrainedLayer::seen() const {
-  Arena arena;
-  const Tensor W = ops::seen_weight(group, arena);
-  return {group.N(), group.K, values_of(W), values_of(b)};
 }
 
 double network_error(Method method, int bits, std::uint64_t seed) {

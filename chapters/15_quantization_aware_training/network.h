@@ -1,11 +1,7 @@
 // Post-training quantization against quantization-aware training on chapter 1's network.
 #pragma once
 
-#include <optional>
-#include <vector>
-
-#include "01_min_max_quantization/network.h"
-#include "ops/linear.h"
+#include <cstdint>
 
 namespace qlora::chapter15 {
 
@@ -19,21 +15,6 @@ enum class Method {
 
 /// "PTQ", …
 const char* name_of(Method method);
-
-/// What the weights of both layers are quantized to in this chapter: one range a tensor.
-FakeFormat integers_of(int bits);
-
-/// A layer of the network as the decoder's op takes it, with its bias and their gradients.
-struct TrainedLayer {
-  LinearGroup group;  ///< its weight (N,K), alone in the group
-  Tensor b;           ///< (N)
-  Tensor grad_b;      ///< (N)
-
-  /// A copy of chapter 1's layer. Without a format it is trained in float32.
-  TrainedLayer(const chapter01::Layer& layer, const std::optional<FakeFormat>& format);
-  /// The layer with the weights that a pass sees.
-  chapter01::Layer seen() const;
-};
 
 /// Root of the mean square error against sine and cosine over [-pi, pi], of the network with its
 /// weights in `bits` bits. The network begins with chapter 1's lines between points of sine and

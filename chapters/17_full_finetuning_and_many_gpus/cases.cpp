@@ -33,6 +33,12 @@ std::vector<std::int64_t> gpu_counts() {
   return {8, 16, 32, 64, 128, 256, 512, 1024};
 }
 
+std::vector<std::int64_t> all_gpu_counts() {
+  std::vector<std::int64_t> counts{1, 2, 4};
+  for (const std::int64_t P : gpu_counts()) counts.push_back(P);
+  return counts;
+}
+
 std::vector<MeasuredPair> measured_pairs() {
   return {{"4 x 2048, 1 micro-batch", 4, 1, 34711, 68360},
           {"1 x 2048, 1 micro-batch", 1, 1, 28845, 56418},

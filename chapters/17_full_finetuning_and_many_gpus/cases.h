@@ -26,8 +26,11 @@ TrainingShape shape_of(const LlamaConfig& config);
 /// That shape by a method on P GPUs, one micro-batch a step.
 ClusterRun run_of(const TrainingShape& shape, const Method& method, std::int64_t gpus);
 
-/// 8, 16, … 1,024.
+/// Whole nodes: 8, 16, … 1,024.
 std::vector<std::int64_t> gpu_counts();
+
+/// 1, 2 and 4, then those.
+std::vector<std::int64_t> all_gpu_counts();
 
 /// Two H100s of a host beside one of them (docs/performance.md): `train` on the shape of Llama 3.2
 /// 3B, nothing computed again.

@@ -7,6 +7,7 @@
 #include "course/table.h"
 #include "llama/load.h"
 #include "llama/shapes.h"
+#include "support/model_options.h"
 #include "support/training_options.h"
 
 namespace qlora::chapter17 {
@@ -86,13 +87,25 @@ Json json_of(const Cell& cell) {
   return row;
 }
 
+// @return rows {method, gpus, bytes, fits, sent, exchange_seconds, compute_seconds, efficiency: …}
+Json print_cluster(const std::string& name, const ClusterRun& one, const Cluster& cluster,
+                   const std::vector<std::int64_t>& gpus) {
+  const std::vector<Cell> cells = cells_of(one, cluster, gpus);
+  fmt::print("{}: {} parameters; {} x {} tokens a GPU and micro-batch\n", name,
+             grouped(one.shape.config.parameter_count()), one.shape.B, one.shape.T);
+  fmt::print("{}\n", memory_table(cells, gpus));
+  fmt::print("{}\n", time_table(cells, gpus.size()));
+  Json rows = Json::array();
+  for (const Cell& cell : cells) rows.push_back(json_of(cell));
+  return rows;
+}
+
 }  // namespace
 
 void add_cluster_options(Options& verb, ClusterOptions& o) {
   verb.add("--model", o.model, "a Hugging Face model folder, of which config.json is read")
       .value_name("DIR");
-  verb.add("--random-model", o.random_model, "or a published shape")
-      .choices({"llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b", "llama-3.1-70b"});
+  verb.add("--random-model", o.random_model, "or a published shape").choices(named_models());
   verb.add("--gpus", o.gpus, "numbers of GPUs").comma_separated().at_least(1);
   verb.add("--per-device-train-batch-size", o.B, "rows a micro-batch").at_least(1);
   verb.add("--max-length", o.T, "tokens a row").at_least(1);
@@ -110,24 +123,11 @@ void add_cluster_options(Options& verb, ClusterOptions& o) {
   verb.add("--json", o.json, "write the figures there").value_name("FILE");
 }
 
-Json print_cluster(const std::string& name, const ClusterRun& one, const Cluster& cluster,
-                   const std::vector<std::int64_t>& gpus) {
-  const std::vector<Cell> cells = cells_of(one, cluster, gpus);
-  fmt::print("{}: {} parameters; {} x {} tokens a GPU and micro-batch\n", name,
-             grouped(one.shape.config.parameter_count()), one.shape.B, one.shape.T);
-  fmt::print("{}\n", memory_table(cells, gpus));
-  fmt::print("{}\n", time_table(cells, gpus.size()));
-  Json rows = Json::array();
-  for (const Cell& cell : cells) rows.push_back(json_of(cell));
-  return rows;
-}
-
-int run_cluster(const ClusterOptions& o) {
-  if (o.model.empty() == o.random_model.empty()) {
-    throw UsageError("one of --model DIR and --random-model NAME is needed");
-  }
-  const Json config = o.model.empty() ? to_json(named_config(o.random_model))
-                                      : Json::read(o.model + "/config.json");
+void run_cluster(const ClusterOptions& o) {
+  ModelOptions asked;
+  asked.model = o.model;
+  asked.random_model = o.random_model;
+  const Json config = model_config(asked);
   model_shapes(config);  // refuses more layers than anybody has
   ClusterRun run{shape_of(llama_config(config))};
   run.shape.B = o.B;
@@ -144,13 +144,12 @@ int run_cluster(const ClusterOptions& o) {
       "In brackets: more than a card's {:.0f} GB. Efficiency, on the last number of GPUs: the "
       "share\n"
       "of a step that computes, with the exchange after the computation and with all of it "
-      "behind.\n"
+      "hidden.\n"
       "Computing is at the rates measured on an H100. Assumed: {:.0f} GB/s a GPU inside a node of "
       "{},\n"
       "{:.0f} GB/s a node beyond it; hops, stragglers, the host and other users take no time.\n",
       cluster.memory / 1e9, o.within, o.gpus_per_node, o.between);
   write_results(o.json, j);
-  return 0;
 }
 
 }  // namespace qlora::chapter17

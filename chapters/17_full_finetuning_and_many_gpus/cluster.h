@@ -1,12 +1,10 @@
 // The verb `cluster`: a run on many GPUs, on paper.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "cases.h"
-#include "core/json.h"
 #include "course/options.h"
 
 namespace qlora::chapter17 {
@@ -31,13 +29,9 @@ struct ClusterOptions {
 /// Adds its options.
 void add_cluster_options(Options& verb, ClusterOptions& o);
 
-/// Prints memory, messages and efficiency by method and number of GPUs. @return the exit code
+/// Prints memory, messages and efficiency by method and number of GPUs: the memory in GB a GPU, in
+/// brackets what is more than the card has.
 /// @throws UsageError, BadInput
-int run_cluster(const ClusterOptions& o);
-
-/// The memory of every method in GB a GPU; in brackets what is more than the card has.
-/// @return rows {method, gpus, bytes, fits, sent, exchange_seconds, compute_seconds, efficiency: …}
-Json print_cluster(const std::string& name, const ClusterRun& one, const Cluster& cluster,
-                   const std::vector<std::int64_t>& gpus);
+void run_cluster(const ClusterOptions& o);
 
 }  // namespace qlora::chapter17

@@ -7,18 +7,12 @@
 namespace qlora::chapter17 {
 namespace {
 
-std::vector<std::int64_t> all_counts() {
-  std::vector<std::int64_t> counts{1, 2, 4};
-  for (const std::int64_t P : gpu_counts()) counts.push_back(P);
-  return counts;
-}
-
 void draw_memory(const std::string& path, const TrainingShape& shape) {
   LineChart chart{"Llama 3.1 70B: memory of each GPU", "GPUs", "GB", true, true, {}};
   const Cluster h100 = h100_cluster();
   for (const Method& method : methods()) {
     Series line{method.name, {}, {}};
-    for (const std::int64_t P : all_counts()) {
+    for (const std::int64_t P : all_gpu_counts()) {
       line.x.push_back(static_cast<double>(P));
       line.y.push_back(cluster_plan(run_of(shape, method, P), h100).bytes() / 1e9);
     }
@@ -44,7 +38,7 @@ void draw_efficiency(const std::string& path, const TrainingShape& shape) {
   for (const double between : {1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 320.0}) {
     Cluster cluster = h100_cluster();
     cluster.links.between = between * 1e9;
-    const Method zero3 = methods()[3];
+    const Method zero3{"full, ZeRO-3", Tuning::full, Sharding::parameters};
     const Efficiency z = cluster_plan(run_of(shape, zero3, 1024), cluster).efficiency;
     const Efficiency q = cluster_plan(run_of(shape, methods().back(), 1024), cluster).efficiency;
     for (Series* line : {&apart, &hidden, &qlora}) line->x.push_back(between);

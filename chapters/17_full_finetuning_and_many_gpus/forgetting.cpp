@@ -68,12 +68,16 @@ struct Job {
   explicit Job(const ForgettingOptions& o) : options(o) {}
 };
 
+Placement where_of(const ForgettingOptions& o) {
+  PriceRun run;
+  run.device = o.device;
+  run.dtype = "float32";
+  return placement_of(run);
+}
+
 LlamaModel loaded(const Job& job, Way way) {
-  PriceRun where;
-  where.device = job.options.device;
-  where.dtype = "float32";
   LoadOptions options;
-  options.placement = placement_of(where);
+  options.placement = where_of(job.options);
   if (way == Way::qlora) {
     options.quantize = QuantType::nf4;
     options.double_quant = true;
@@ -81,8 +85,9 @@ LlamaModel loaded(const Job& job, Way way) {
   return load_model(job.model_folder, options);
 }
 
-void tune(const Job& job, const Setting& s, LlamaModel& model, std::uint64_t seed) {
-  if (s.way == Way::none) return;
+// @return whether the loss stayed finite
+bool tune(const Job& job, const Setting& s, LlamaModel& model, std::uint64_t seed) {
+  if (s.way == Way::none) return true;
   PriceRun run;
   run.items = job.options.items;
   run.batch_size = job.options.batch_size;
@@ -90,7 +95,7 @@ void tune(const Job& job, const Setting& s, LlamaModel& model, std::uint64_t see
   run.seed = static_cast<std::int64_t>(seed);
   auto parameters =
       s.way == Way::full ? enable_full_training(model) : attach_lora(model, price_lora(s.r), seed);
-  tune_on_prices(name_of(s), model, std::move(parameters), price_arguments(run), job.prices);
+  return tune_on_prices(name_of(s), model, std::move(parameters), price_arguments(run), job.prices);
 }
 
 double loss_on_old_text(const Job& job, LlamaModel& model) {
@@ -101,19 +106,9 @@ double loss_on_old_text(const Job& job, LlamaModel& model) {
 
 std::vector<Figure> measured(const Job& job, const Setting& s, std::uint64_t seed) {
   LlamaModel model = loaded(job, s.way);
-  try {
-    tune(job, s, model, seed);
-  } catch (const Error& e) {
-    if (e.code() != ExitCode::check_failed) throw;
-    const double nothing = std::nan("");  // the loss was not finite: this learning rate is too high
-    fmt::print(stderr, "{}: {}\n", name_of(s), e.what());
-    return {{kOldLoss, nothing},
-            {kPriceLoss, nothing},
-            {"MAE $", nothing},
-            {"within 20 % (%)", nothing}};
-  }
-  std::vector<Figure> figures{{kOldLoss, loss_on_old_text(job, model)}};
-  for (Figure& f : price_figures(name_of(s), model, job.prices, seed)) {
+  const bool tuned = tune(job, s, model, seed);  // not where this learning rate is too high
+  std::vector<Figure> figures{{kOldLoss, tuned ? loss_on_old_text(job, model) : std::nan("")}};
+  for (Figure& f : price_figures(name_of(s), model, job.prices, seed, tuned)) {
     figures.push_back(std::move(f));
   }
   return figures;
@@ -156,7 +151,7 @@ void add_forgetting_options(Options& verb, ForgettingOptions& o) {
       .value_name("FILE");
 }
 
-int run_forgetting(const ForgettingOptions& o) {
+void run_forgetting(const ForgettingOptions& o) {
   const Job job(o);
   Experiment e;
   e.name = "forgetting";
@@ -164,6 +159,7 @@ int run_forgetting(const ForgettingOptions& o) {
   e.settings = Json::object();
   e.settings["items"] = o.items;
   e.settings["batch_size"] = o.batch_size;
+  e.settings["device"] = where_of(o).device == Device::cuda ? "cuda" : "cpu";
   e.settings["old_text_blocks"] = static_cast<std::int64_t>(job.old.size());
   e.settings["test_items"] = static_cast<std::int64_t>(job.prices.test.rows.size());
   for (const Setting& s : settings()) {
@@ -173,7 +169,6 @@ int run_forgetting(const ForgettingOptions& o) {
   const Json results = run_experiment(e, o.experiment);
   const std::string folder = experiment_folder(o.experiment, e.name);
   draw_tradeoff((std::filesystem::path(folder) / "forgetting-tradeoff.svg").string(), results);
-  return 0;
 }
 
 }  // namespace qlora::chapter17

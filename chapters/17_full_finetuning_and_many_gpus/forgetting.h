@@ -23,7 +23,7 @@ void add_forgetting_options(Options& verb, ForgettingOptions& o);
 /// QLoRA as the main job has it. Of each: loss on old text that was held out of pre-training, and
 /// loss, error and hits on the test items. Everything in float32 but QLoRA's base. It writes
 /// forgetting-tradeoff.svg beside the experiment's own files: old loss against new.
-/// @return the exit code
-int run_forgetting(const ForgettingOptions& o);
+/// @throws BadInput, MachineLacks
+void run_forgetting(const ForgettingOptions& o);
 
 }  // namespace qlora::chapter17

@@ -76,11 +76,8 @@ double distance(const Gradient& g, const Gradient& from) {
 GradientStudy study_gradients() {
   Step step;
   GradientStudy study;
-  for (const std::int64_t i :
-       turns_of(static_cast<std::int64_t>(step.micro_batches.size()), 0, 1)) {
-    const std::span<const std::vector<std::int64_t>> one(
-        &step.micro_batches[static_cast<std::size_t>(i)], 1);
-    study.labels.push_back(share_of_step(step.examples, one, 0, 1).supervised);
+  for (const std::vector<std::int64_t>& rows : step.micro_batches) {
+    study.labels.push_back(share_of_step(step.examples, std::span(&rows, 1), 0, 1).supervised);
   }
   Gradient of_one;
   for (const std::int64_t P : {1, 2, 4}) {

@@ -26,7 +26,7 @@ SplitCorpus split(const Corpus& corpus) {
   return parts;
 }
 
-int write_held_out(const HeldOutOptions& o) {
+void write_held_out(const HeldOutOptions& o) {
   const std::vector<std::string> held_out = split(build_corpus(o.sources)).held_out;
   const std::size_t documents = std::min(held_out.size(), static_cast<std::size_t>(o.documents));
   std::string lines;
@@ -37,7 +37,6 @@ int write_held_out(const HeldOutOptions& o) {
   }
   write_atomically(o.output, lines);
   fmt::print("{} of {} documents that are held out: {}\n", documents, held_out.size(), o.output);
-  return 0;
 }
 
 std::vector<TokenizedExample> old_text(const Tokenizer& tokenizer) {

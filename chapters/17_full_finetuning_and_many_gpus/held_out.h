@@ -26,8 +26,8 @@ struct HeldOutOptions {
   std::int64_t documents = 400;  ///< the first so many of those that are held out
 };
 
-/// Writes the file. @return the exit code
-int write_held_out(const HeldOutOptions& options);
+/// Writes the file. @throws BadInput
+void write_held_out(const HeldOutOptions& options);
 
 /// data/tiny-llama/held_out.jsonl as blocks of 128 tokens, each of them supervised: what `pretrain`
 /// measures its loss on, in small.

@@ -101,8 +101,7 @@ std::string first_text(const ClusterRun& run, const std::vector<std::int64_t>& c
 }
 
 Json tell_cluster() {
-  std::vector<std::int64_t> counts{1, 2, 4};
-  for (const std::int64_t P : gpu_counts()) counts.push_back(P);
+  const std::vector<std::int64_t> counts = all_gpu_counts();
   Table table({"GPUs that it first fits (GB each)", "8B", "70B", "8B on 1,024", "70B on 1,024"},
               "lrrrr");
   const TrainingShape small = shape_of(named_config("llama-3.1-8b"));

@@ -60,19 +60,19 @@ int main(int argc, char** argv) {
   held_out.add("--output", h.output, "the file to write").required().value_name("FILE");
   chapter17::add_sources(held_out, h.sources);
   held_out.add("--documents", h.documents, "the first so many of them").at_least(1);
-  held_out.action([&] { return chapter17::write_held_out(h); });
+  held_out.action([&] { chapter17::write_held_out(h); });
 
   chapter17::ClusterOptions c;
   Options& cluster =
       options.verb("cluster", "A run on many GPUs, on paper: memory, messages, time.");
   chapter17::add_cluster_options(cluster, c);
-  cluster.action([&] { return chapter17::run_cluster(c); });
+  cluster.action([&] { chapter17::run_cluster(c); });
 
   chapter17::ForgettingOptions f;
   Options& experiment = options.verb("experiment", "What the lesson states, answered by runs.");
   Options& forgetting =
       experiment.verb("forgetting", "Loss on the old text after tuning on prices: full and LoRA.");
   chapter17::add_forgetting_options(forgetting, f);
-  forgetting.action([&] { return chapter17::run_forgetting(f); });
+  forgetting.action([&] { chapter17::run_forgetting(f); });
   return run(argc, argv, options);
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "held_out.h"
 #include "llama/load.h"
 #include "support/launch.h"
+#include "support/training_log.h"
 #include "text/sentencepiece_training.h"
 #include "training/evaluation_loss.h"
 #include "training/pretraining.h"
@@ -73,23 +73,17 @@ TrainingArguments arguments_of(const PretrainOptions& o, const Processes& proces
 }
 
 void write_loss_figure(const std::string& path, const Json& log_history) {
-  Series loss;
-  for (const Json& entry : log_history.as_array()) {
-    if (const Json* value = entry.find("loss")) {
-      loss.x.push_back(entry.at("step").as_number());
-      loss.y.push_back(value->as_number());
-    }
-  }
   write_svg(path, LineChart{"Pre-training loss",
                             "optimizer step",
                             "cross-entropy (nats a token)",
                             false,
                             false,
-                            {loss}});
+                            {logged(log_history, "loss", "")}});
 }
 
 // The folder's tokenizer; where it is to be learned, the first process does that for all.
-Tokenizer tokenizer_of(const PretrainOptions& o, const Corpus& corpus, const Processes& processes) {
+Tokenizer learned_tokenizer(const PretrainOptions& o, const Corpus& corpus,
+                            const Processes& processes) {
   if (processes.is_first()) {
     make_folder(o.output_dir);
     if (o.train_tokenizer) {
@@ -139,13 +133,18 @@ double held_out_loss(const PretrainOptions& o, const Blocks& blocks, std::int32_
   return evaluation_loss(written, blocks.held_out, o.batch_size, pad_id, arena, &processes);
 }
 
+// The mean loss that was logged last; null where none was.
+Json last_loss(const Json& log_history) {
+  const Series losses = logged(log_history, "loss", "");
+  return losses.y.empty() ? Json() : Json(losses.y.back());
+}
+
 void write_log(const PretrainOptions& o, Json report, const TrainingResult& result,
                double held_out) {
   report["tokens_seen"] = result.tokens;
   report["seconds"] = result.seconds;
   report["tokens_per_second"] = static_cast<double>(result.tokens) / result.seconds;
-  report["train_loss_of_the_last_100_steps"] =
-      result.state.log_history.as_array().rbegin()[1].at("loss");
+  report["train_loss_of_the_last_100_steps"] = last_loss(result.state.log_history);
   report["held_out_loss"] = held_out;
   report["provenance"] = json(provenance());
   report["log_history"] = result.state.log_history;
@@ -167,7 +166,7 @@ int pretrain(const PretrainOptions& o) {
 
   fmt::print("{}\n", one_line(provenance()));
   const Corpus corpus = build_corpus(o.sources);
-  const Tokenizer tokenizer = tokenizer_of(o, corpus, *processes);
+  const Tokenizer tokenizer = learned_tokenizer(o, corpus, *processes);
   const Blocks blocks = blocks_of_corpus(corpus, tokenizer, o.block_length);
   const Json report = recipe(o, corpus, blocks);
   fmt::print("text: {} documents, {} tokens for training, {} held out\n", corpus.documents.size(),
@@ -177,8 +176,10 @@ int pretrain(const PretrainOptions& o) {
   const TrainingResult result =
       train_all_weights(o, model, blocks, tokenizer.padding(), *processes);
   if (result.stopped_by != 0) {
-    fmt::print(stderr, "stopped after step {}; to go on, the same command with --resume\n",
-               result.steps);
+    if (processes->is_first()) {
+      fmt::print(stderr, "stopped after step {}; to go on, the same command with --resume\n",
+                 result.steps);
+    }
     return 128 + result.stopped_by;
   }
   if (processes->is_first()) save_model(o.output_dir, model, DType::bf16);

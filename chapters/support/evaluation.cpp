@@ -20,11 +20,6 @@ EvaluationData read_evaluation_data(const std::string& path, const Tokenizer& to
 EvaluationData read_any_data(const std::string& path, const std::string& model_folder,
                              const Tokenizer& tokenizer, const LlamaConfig& config,
                              const std::string& date_string) {
-  if (tokenizer.vocab_size() > config.vocab_size) {
-    throw BadInput(model_folder, "tokenizer",
-                   fmt::format("has {} tokens, the model's vocabulary {}", tokenizer.vocab_size(),
-                               config.vocab_size));
-  }
   std::vector<Example> rows = read_dataset(path);
   const ChatTemplate chat = template_for(rows, model_folder, date_string);
   return any_evaluation_data(std::move(rows), tokenizer, path, config.max_position_embeddings,
@@ -99,7 +94,7 @@ void for_each_row(const Report& r,
   if_there("always the median", r.median_predictor);
   if_there("always the mean", r.mean_predictor);
   if_there("mean of the category", r.category_mean);
-  if_there("nearest neighbour by words", r.nearest_neighbour);
+  if_there("nearest neighbor by words", r.nearest_neighbor);
   if_there("noise floor of the price rule", r.noise_floor);
 }
 

@@ -17,7 +17,7 @@ PricedPrompts priced_prompts(const EvaluationData& data);
 /// A data set of any kind for this model: rows are cut to what it has positions for, conversations
 /// laid out by its folder's template.
 /// @param date_string  the day that the template names; empty: its own
-/// @throws BadInput, also where the tokenizer has ids that the model has not
+/// @throws BadInput
 EvaluationData read_any_data(const std::string& path, const std::string& model_folder,
                              const Tokenizer& tokenizer, const LlamaConfig& config,
                              const std::string& date_string);

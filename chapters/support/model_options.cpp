@@ -36,7 +36,7 @@ void check_one_model(const ModelOptions& o) {
 void add_model_options(Options& verb, ModelOptions& o) {
   verb.add("--model", o.model, "a Hugging Face model folder").value_name("DIR");
   verb.add("--random-model", o.random_model, "random weights of a published shape instead")
-      .choices({"llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b"});
+      .choices(named_models());
   verb.add("--quantize", o.quantize, "the base's linear layers; default: as the folder has them")
       .choices({"nf4", "fp4", "int8", "none"});
   verb.add("--double-quant", o.double_quant, "quantize the block maxima too")
@@ -134,6 +134,18 @@ LlamaModel load(const ModelOptions& o) {
   if (progress) progress->finish("");
   for (const std::string& folder : o.adapters) attach_lora(model, read_adapter(folder));
   return model;
+}
+
+Tokenizer tokenizer_of(const std::string& model_folder) {
+  if (model_folder.empty()) throw UsageError("--model DIR is needed: no other has a tokenizer");
+  Tokenizer tokenizer = Tokenizer::load(model_folder);
+  const LlamaConfig c = llama_config(Json::read(model_folder + "/config.json"));
+  if (tokenizer.vocab_size() > c.vocab_size) {
+    throw BadInput(model_folder, "tokenizer",
+                   fmt::format("has {} tokens, the model {} embeddings", tokenizer.vocab_size(),
+                               c.vocab_size));
+  }
+  return tokenizer;
 }
 
 Batch read_ids_for(LlamaModel& model, const std::string& file) {

@@ -10,6 +10,7 @@
 #include "text/batch.h"
 #include "text/chat.h"
 #include "text/dataset.h"
+#include "text/tokenizer.h"
 
 namespace qlora {
 
@@ -70,6 +71,11 @@ Device wanted_device(const ModelOptions& o);
 /// Where that model computes, and in what: gpu_arithmetic, or float32 on the CPU.
 /// @throws MachineLacks
 Placement placement_of(const ModelOptions& o);
+
+/// The tokenizer of a model's folder.
+/// @throws UsageError for an empty name: --random-model has no tokenizer
+/// @throws BadInput, also if it has more tokens than the model has embeddings
+Tokenizer tokenizer_of(const std::string& model_folder);
 
 /// The batch of a file of --ids for this model, which then has tables for its positions.
 /// @throws BadInput, also if the batch has more positions than the model

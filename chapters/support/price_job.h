@@ -55,13 +55,13 @@ TrainingArguments price_arguments(const PriceRun& run);
 LoraConfig price_lora(std::int64_t r);
 
 /// Trains `parameters` of the model on the items under a progress bar; nothing is written.
-/// @throws Error (check_failed) where the loss is not finite
-TrainingResult tune_on_prices(const std::string& label, LlamaModel& model,
-                              std::vector<Parameter> parameters, const TrainingArguments& arguments,
-                              const PriceData& data);
+/// @return whether the loss stayed finite; the error's line says where it did not
+bool tune_on_prices(const std::string& label, LlamaModel& model, std::vector<Parameter> parameters,
+                    const TrainingArguments& arguments, const PriceData& data);
 
 /// "test loss" on the answers, "MAE $" and "within 20 % (%)" of a model on the test items.
+/// @param tuned  what tune_on_prices() said; false: the figures are not numbers
 std::vector<Figure> price_figures(const std::string& label, const LlamaModel& model,
-                                  const PriceData& data, std::uint64_t seed);
+                                  const PriceData& data, std::uint64_t seed, bool tuned = true);
 
 }  // namespace qlora

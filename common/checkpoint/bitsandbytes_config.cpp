@@ -165,7 +165,7 @@ std::optional<BitsAndBytesConfig> quantization_of(const ModelFolder& folder) {
   return config;
 }
 
-bool is_quantizable(const TensorInfo& tensor, const BitsAndBytesConfig& config) {
+bool is_quantizable(const TensorInfo& tensor, const BitsAndBytesConfig& config) try {
   constexpr std::string_view ending = ".weight";
   if (!tensor.name.starts_with("model.layers.") || !tensor.name.ends_with(ending) ||
       tensor.shape.size() != 2 || !is_floating(tensor.dtype)) {
@@ -175,6 +175,8 @@ bool is_quantizable(const TensorInfo& tensor, const BitsAndBytesConfig& config) 
   return !config.skip_modules ||
          std::ranges::none_of(*config.skip_modules,
                               [&](const std::string& entry) { return names(entry, module); });
+} catch (const UsageError& e) {  // a pattern that is too much work to match
+  throw BadInput("config.json", "quantization_config.llm_int8_skip_modules", e.what());
 }
 
 }  // namespace qlora

@@ -191,7 +191,7 @@ Tensor SafetensorsFile::tensor(std::string_view name) const {
 void SafetensorsFile::release(std::string_view name) const {
   const std::size_t size = info(name).nbytes();
   if (!mapped_) return;
-  // Whole pages only: the first and the last may hold a neighbour's values.
+  // Whole pages only: the first and the last may hold a neighbor's values.
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<std::uintptr_t>(data_[index_.find(name)->second]);
   const std::uintptr_t first = (begin + page - 1) / page * page;

@@ -20,6 +20,13 @@ std::int64_t positions_needed(const EvaluationData& data, std::int64_t answer) {
   return positions_in(data.tokenized) + answer;
 }
 
+bool multiplies_int8(const LlamaModel& model) {
+  bool any = false;
+  model.for_each_projection(
+      [&](const LinearGroup&, const Projection& p) { any = any || p.int8.has_value(); });
+  return any;
+}
+
 // The greedy completions of the first n rows, as text.
 std::vector<std::string> completions_of(const LlamaModel& model, const Tokenizer& tokenizer,
                                         const EvaluationData& data, std::int64_t n,
@@ -33,7 +40,8 @@ std::vector<std::string> completions_of(const LlamaModel& model, const Tokenizer
     Arena arena = ops::arena_on(model.device());
     for (std::int64_t i = begin; i < end; ++i) {
       const auto at = static_cast<std::size_t>(i);
-      if (const auto question = question_of(data, at, tokenizer)) {
+      if (const auto question = question_of(data, at, tokenizer);
+          question && !question->ids.empty()) {
         const std::int64_t room =
             own.config.max_position_embeddings - static_cast<std::int64_t>(question->ids.size());
         const std::int64_t tokens = std::clamp<std::int64_t>(room, 0, max_new_tokens);
@@ -69,10 +77,10 @@ std::vector<double> errors_of(const ModelEvaluation& e, const EvaluationData& da
 ModelEvaluation evaluate_model(const LlamaModel& model, const Tokenizer& tokenizer,
                                const EvaluationData& data, double cap, std::uint64_t seed,
                                const std::function<void(std::int64_t)>& on_progress) {
-  // One token at a time, every weight would be dequantized for each: on the CPU here once. The
-  // values are the same, and so is every bit of the result.
+  // One token at a time, every 4-bit weight would be dequantized for each: on the CPU here once.
+  // The values are the same, and so is every bit of the result. LLM.int8() multiplies the codes.
   LlamaModel dense = model;
-  if (model.device() == Device::cpu) dequantize_base(dense);
+  if (model.device() == Device::cpu && !multiplies_int8(model)) dequantize_base(dense);
   const bool priced = !data.prices.empty();
   const std::int64_t answer = priced ? kPriceTokens : kSpokenTokens;
   const auto n = static_cast<std::int64_t>(data.rows.size());

@@ -126,8 +126,8 @@ std::optional<std::vector<double>> category_means(const PricedPrompts& training,
   return answers;
 }
 
-std::vector<double> nearest_neighbours(const PricedPrompts& training,
-                                       std::span<const std::string> prompts) {
+std::vector<double> nearest_neighbors(const PricedPrompts& training,
+                                      std::span<const std::string> prompts) {
   // Sums of equal terms in another order differ in their last bits: equally near, all the same.
   constexpr double kEqual = 1e-9;
   const Index index(training.prompts);

@@ -16,6 +16,8 @@ struct PricedPrompts {
 
 /// The middle price, or the mean of the two middle ones. @throws std::invalid_argument if empty
 double median_of(std::span<const double> prices);
+
+/// Σ x / n. @throws std::invalid_argument if empty
 double mean_of(std::span<const double> prices);
 
 /// For each test prompt the mean price of the training items of its category (the mean of all where
@@ -27,8 +29,8 @@ std::optional<std::vector<double>> category_means(const PricedPrompts& training,
 /// TF-IDF vectors, tf = 1 + log(count), idf = log((1 + n) / (1 + df)) + 1 (scikit-learn,
 /// TfidfVectorizer with smooth_idf and sublinear_tf); the mean price of equally near ones, and of
 /// all where no word is shared.
-std::vector<double> nearest_neighbours(const PricedPrompts& training,
-                                       std::span<const std::string> prompts);
+std::vector<double> nearest_neighbors(const PricedPrompts& training,
+                                      std::span<const std::string> prompts);
 
 /// For each test prompt the rule's price without noise, in whole dollars: no predictor has a
 /// smaller expected absolute error. Nothing where a prompt is not of the price generator's making.

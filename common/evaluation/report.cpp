@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/files.h"
+#include "text/prices.h"
 
 namespace qlora {
 namespace {
@@ -21,7 +22,7 @@ constexpr Row kRows[] = {
     {"mean_predictor", "always the mean", &Report::mean_predictor},
     {"median_predictor", "always the median", &Report::median_predictor},
     {"category_mean", "mean of the category", &Report::category_mean},
-    {"nearest_neighbour", "nearest training item by its words", &Report::nearest_neighbour},
+    {"nearest_neighbour", "nearest training item by its words", &Report::nearest_neighbor},
     {"noise_floor", "the rule without its noise (no one can do better)", &Report::noise_floor},
 };
 
@@ -113,14 +114,6 @@ std::string cell(std::string_view text) {
   return out;
 }
 
-// The description of an item: its prompt without the question and the words that ask for the price.
-std::string_view description_of(std::string_view prompt) {
-  const std::size_t begin = prompt.find("\n\n");
-  const std::size_t end = prompt.rfind("\n\n");
-  if (begin == std::string_view::npos || end <= begin) return prompt;
-  return prompt.substr(begin + 2, end - begin - 2);
-}
-
 // "1.234 (1.200 to 1.300)", or less where less was measured.
 std::string measured(const std::optional<double>& value, const std::optional<Interval>& interval,
                      int digits) {
@@ -191,7 +184,7 @@ std::string spoken(const Report& report) {
                             : "\n## Rows read aloud\n\n| row | its own answer | base | tuned "
                               "|\n|---|---|---|---|\n";
   for (const SpokenItem& item : report.spoken) {
-    text.append("| ").append(cell(priced ? description_of(item.prompt) : item.prompt));
+    text.append("| ").append(cell(priced ? price_description(item.prompt) : item.prompt));
     text.append(" | ").append(priced ? fixed(item.price, 0) : cell(item.expected));
     text.append(" | ").append(cell(item.base));
     text.append(" | ").append(cell(item.tuned)).append(" |\n");
@@ -227,7 +220,7 @@ void add_predictors(Report& report, const PricedPrompts& training, const PricedP
   report.mean_predictor = constant(mean_of(training.prices));
   report.median_predictor = constant(median_of(training.prices));
   report.category_mean = measured(category_means(training, test.prompts));
-  report.nearest_neighbour = measured(nearest_neighbours(training, test.prompts));
+  report.nearest_neighbor = measured(nearest_neighbors(training, test.prompts));
   report.noise_floor = measured(noise_floor(test.prompts));
 }
 

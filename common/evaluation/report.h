@@ -42,7 +42,7 @@ struct Report {
   std::optional<Metrics> median_predictor;
   std::optional<Metrics> mean_predictor;
   std::optional<Metrics> category_mean;
-  std::optional<Metrics> nearest_neighbour;
+  std::optional<Metrics> nearest_neighbor;
   std::optional<Metrics> noise_floor;
 
   std::optional<Metrics> random_base;  ///< the same tuning on random weights

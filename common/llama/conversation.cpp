@@ -27,9 +27,8 @@ Conversation::Conversation(LlamaModel& model, Tokenizer tokenizer, ChatTemplate 
     throw BadInput("", "chat_template",
                    "the model's folder has none: it was not tuned on conversations");
   }
-  if (tokenizer_.vocab_size() > model.config.vocab_size) {
-    throw BadInput("", "tokenizer", "has more tokens than the model's vocabulary");
-  }
+  require(tokenizer_.vocab_size() <= model.config.vocab_size, "Conversation",
+          "a tokenizer of at most the model's tokens");
   if (!system.empty()) messages_.push_back({"system", std::string(system)});
   if (chat_.kind != ChatTemplate::Kind::llama2) {
     // A base model's configuration may not name it as an end.

@@ -149,6 +149,10 @@ void save_model(const std::string& folder, const LlamaModel& model, DType dtype)
   write_config(folder, config);
 }
 
+std::vector<std::string> named_models() {
+  return {"llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b", "llama-3.1-70b"};
+}
+
 LlamaConfig named_config(const std::string& name) {
   LlamaConfig c;  // litgpt/config.py and the published config.json files
   c.vocab_size = 128256;
@@ -190,8 +194,9 @@ LlamaConfig named_config(const std::string& name) {
     c.rope_scaling.factor = 8.0;
     c.tie_word_embeddings = false;
   } else {
-    throw UsageError("no model of the name " + name +
-                     "; there are llama-3.2-1b, llama-3.2-3b, llama-3.1-8b and llama-3.1-70b");
+    std::string names;
+    for (const std::string& known : named_models()) names += (names.empty() ? "" : ", ") + known;
+    throw UsageError("no model of the name " + name + "; there are " + names);
   }
   return c;
 }

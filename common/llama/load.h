@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/model_folder.h"
 #include "llama/placement.h"
@@ -41,6 +42,9 @@ LlamaModel load_model(const std::string& path, const LoadOptions& options = {});
 /// Writes config.json and model.safetensors into an existing folder: dense weights in `dtype`,
 /// quantized layers as bitsandbytes has them. Adapters are not written.
 void save_model(const std::string& folder, const LlamaModel& model, DType dtype);
+
+/// The names of the published shapes that named_config() knows.
+std::vector<std::string> named_models();
 
 /// A configuration by the name of a published model: llama-3.2-1b, llama-3.2-3b, llama-3.1-8b,
 /// llama-3.1-70b.

@@ -13,7 +13,7 @@ namespace qlora {
 namespace {
 
 // A module as torch has it: the attribute that holds it, its class, what extra_repr() says, and the
-// modules in it. Of a list equal neighbours are printed once.
+// modules in it. Of a list equal neighbors are printed once.
 struct Module {
   std::string name, type, extra = {};
   std::vector<Module> children = {};
@@ -31,7 +31,7 @@ std::string indented(std::string_view text) {
   return out;
 }
 
-// torch.nn.ModuleList.__repr__: "(0-27): 28 x " before what 28 neighbours have in common.
+// torch.nn.ModuleList.__repr__: "(0-27): 28 x " before what 28 neighbors have in common.
 std::vector<std::string> list_lines(const Module& list) {
   std::vector<std::string> texts, lines;
   texts.reserve(list.children.size());

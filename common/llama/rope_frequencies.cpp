@@ -22,7 +22,6 @@ std::vector<float> inverse_frequencies(const LlamaConfig& config) {
       frequencies.push_back(f / factor);  // 1 where nothing is scaled
       continue;
     }
-    // [scaling]
     const float wavelength = 2.0f * std::numbers::pi_v<float> / f;
     if (wavelength > original / low) {  // longer than the context it was trained on: slowed down
       frequencies.push_back(f / factor);
@@ -32,7 +31,6 @@ std::vector<float> inverse_frequencies(const LlamaConfig& config) {
       const float smooth = (original / wavelength - low) / (high - low);
       frequencies.push_back((1.0f - smooth) * f / factor + smooth * f);
     }
-    // [/scaling]
   }
   return frequencies;
 }

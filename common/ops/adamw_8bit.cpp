@@ -29,7 +29,7 @@ struct MomentBlock {
   }
 };
 
-// A mean that rounding has given the other sign, or none, gets the neighbouring code: a step must
+// A mean that rounding has given the other sign, or none, gets the neighboring code: a step must
 // not go uphill. In a block of zeros the code wraps, and means zero whatever it is.
 // [signs]
 void keep_signs(std::span<const float> m, std::span<const float> map,

@@ -87,7 +87,8 @@ T softmax(T* row, std::int64_t seen, std::int64_t keys) {
   T largest = kMasked<T>;
 #pragma omp simd reduction(max : largest)
   for (std::int64_t j = 0; j < seen; ++j) largest = std::max(largest, row[j]);
-  if (largest == kMasked<T>) {
+  // A simd reduction may begin with the lowest number instead of -infinity (clang does).
+  if (largest <= std::numeric_limits<T>::lowest()) {
     std::fill(row, row + seen, T{0});
     return kMasked<T>;
   }

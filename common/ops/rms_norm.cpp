@@ -13,13 +13,11 @@ void rms_norm_forward(std::int64_t rows, std::int64_t C, const T* x, const T* we
     for (std::int64_t i = begin; i < end; ++i) {
       const T* xi = x + i * C;
       T* yi = y + i * C;
-      // [forward]
       T sum = 0;
 #pragma omp simd reduction(+ : sum)
       for (std::int64_t j = 0; j < C; ++j) sum += xi[j] * xi[j];
       const T r = T{1} / std::sqrt(sum / static_cast<T>(C) + eps);  // eps stands inside the root
       for (std::int64_t j = 0; j < C; ++j) yi[j] = xi[j] * r * weight[j];
-      // [/forward]
       rstd[i] = r;
     }
   });

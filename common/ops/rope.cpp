@@ -17,14 +17,12 @@ void rope(std::int64_t rows, std::int64_t ld, std::int64_t heads, std::int64_t D
         T* a =
             x + i * ld + h * D;  // the pair is (j, j + D/2), not (2j, 2j+1): Hugging Face's order
         T* b = a + half;
-        // [rotate]
         for (std::int64_t j = 0; j < half; ++j) {
           const T cj = static_cast<T>(c[j]), sj = sign * static_cast<T>(s[j]);
           const T aj = a[j], bj = b[j];
           a[j] = aj * cj - bj * sj;
           b[j] = bj * cj + aj * sj;
         }
-        // [/rotate]
       }
     }
   });

@@ -22,7 +22,7 @@ void require_sizes(const char* function, std::size_t n, std::size_t codes, std::
 constexpr std::size_t kLanes = 16;  // searches side by side: each by itself waits for its loads
 
 // Indices of the values nearest to x * reciprocal. Seven halvings from 127 end on an even index
-// with x between its value and that of an odd neighbour, which is taken only where x is strictly
+// with x between its value and that of an odd neighbor, which is taken only where x is strictly
 // nearer.
 void encode(const float* map, const float* x, float reciprocal, std::uint8_t* codes) {
   std::array<float, kLanes> scaled;
@@ -43,10 +43,10 @@ void encode(const float* map, const float* x, float reciprocal, std::uint8_t* co
   for (std::size_t i = 0; i < kLanes; ++i) {
     const float value = map[pivot[i]];
     const bool above = scaled[i] > value;
-    const int neighbour = above ? upper[i] : lower[i];
-    const float midpoint = (map[neighbour] + value) * 0.5f;
+    const int neighbor = above ? upper[i] : lower[i];
+    const float midpoint = (map[neighbor] + value) * 0.5f;
     const bool nearer = above ? scaled[i] > midpoint : scaled[i] < midpoint;
-    codes[i] = static_cast<std::uint8_t>(nearer ? neighbour : pivot[i]);
+    codes[i] = static_cast<std::uint8_t>(nearer ? neighbor : pivot[i]);
   }
 }
 

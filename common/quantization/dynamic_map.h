@@ -8,7 +8,7 @@ namespace qlora {
 /// The values of the 256 codes.
 using DynamicMap = std::array<float, 256>;
 
-/// The dynamic map, ascending: for each decade 10^(i-6), i = 0 … 6, the means between neighbours of
+/// The dynamic map, ascending: for each decade 10^(i-6), i = 0 … 6, the means between neighbors of
 /// a linspace from 0.1 to 1 of 2^i + 1 points (unsigned: 2^(i+1) + 1), times the decade, of both
 /// signs where there are signs; then 0 and 1. The signed map has +1 but not -1.
 ///

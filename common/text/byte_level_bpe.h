@@ -15,7 +15,7 @@ namespace qlora {
 
 /// The vocabulary and the merges, as tokenizer.json and a tiktoken file give them.
 struct BytePairs {
-  /// Two neighbours that become one token; of several the one with the lowest rank comes first.
+  /// Two neighbors that become one token; of several the one with the lowest rank comes first.
   struct Merge {
     /// The two ids, that of the one, and its rank.
     std::int32_t left = 0, right = 0, result = 0, rank = 0;
@@ -26,7 +26,7 @@ struct BytePairs {
   std::vector<bool> in_text;
   std::vector<Merge> merges;        ///< no pair twice
   bool ignore_merges = false;       ///< a piece that is a token as a whole is that token
-  bool fuse_unk = false;            ///< neighbouring bytes without a token are one unknown token
+  bool fuse_unk = false;            ///< neighboring bytes without a token are one unknown token
   std::optional<std::int32_t> unk;  ///< for bytes without a token; none: such bytes are left out
 };
 
@@ -37,7 +37,7 @@ class MergeTable {
   /// @param merges  no pair twice
   explicit MergeTable(std::span<const BytePairs::Merge> merges);
 
-  /// The merge of two neighbours, or nullptr.
+  /// The merge of two neighbors, or nullptr.
   const BytePairs::Merge* find(std::int32_t left, std::int32_t right) const;
 
  private:
@@ -71,7 +71,7 @@ class ByteLevelBpe {
     std::vector<Candidate> heap;
   };
 
-  /// Appends the ids of one piece: the neighbours with the lowest rank are merged, the leftmost of
+  /// Appends the ids of one piece: the neighbors with the lowest rank are merged, the leftmost of
   /// equals, until no merge is left. Time O(n log n) in the bytes of the piece.
   /// @throws std::invalid_argument on a piece of 4 GiB and more
   void encode(std::string_view piece, Workspace& workspace, std::vector<std::int32_t>& ids) const;

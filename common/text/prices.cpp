@@ -55,6 +55,13 @@ std::string price_prompt(std::string_view description) {
          "\n\nPrice is $";
 }
 
+std::string_view price_description(std::string_view prompt) {
+  const std::size_t begin = prompt.find("\n\n");
+  const std::size_t end = prompt.rfind("\n\n");
+  if (begin == std::string_view::npos || end <= begin) return prompt;
+  return prompt.substr(begin + 2, end - begin - 2);
+}
+
 std::string price_row(const PriceItem& item) {
   Json row = Json::object();
   row["prompt"] = price_prompt(item.description);

@@ -26,6 +26,9 @@ std::vector<PriceItem> draw_price_items(std::uint64_t seed, std::int64_t count,
 /// "How much does this cost to the nearest dollar?\n\n<description>\n\nPrice is $"
 std::string price_prompt(std::string_view description);
 
+/// The description of such a prompt, or the whole of another.
+std::string_view price_description(std::string_view prompt);
+
 /// One row of a data set: {"prompt": …, "completion": "129"}
 std::string price_row(const PriceItem& item);
 

@@ -13,7 +13,7 @@ namespace qlora {
 /// Whether a model file is such a list: its first line is a token in base64, a space and a number.
 bool is_tiktoken(std::string_view bytes);
 
-/// The pairs of a list of lines "BASE64 RANK". A rank is an id; two neighbours may merge where
+/// The pairs of a list of lines "BASE64 RANK". A rank is an id; two neighbors may merge where
 /// their bytes together are a token, and its rank is the merge's (tiktoken, src/lib.rs,
 /// byte_pair_merge). A piece that is a token as a whole is that token.
 ///

@@ -68,8 +68,7 @@ double compute_seconds(const std::vector<StepCost>& costs, const DeviceRates& ra
 
 Cluster h100_cluster() {
   constexpr double kReached = 0.8;
-  return {"H100 80GB",
-          80e9,
+  return {80e9,
           gpu_rates("H100 80GB", DType::bf16).value_or(DeviceRates{}),
           {8, kReached * 450e9, kReached * 8 * 400e9 / 8}};
 }
@@ -97,7 +96,6 @@ ClusterPlan cluster_plan(const ClusterRun& run, const Cluster& cluster) {
   add_memory(run, plan);
   const double share = run.sharding == Sharding::none ? 1.0 : 1.0 / d(run.gpus);
   const auto costs = full ? full_step_costs(run.shape, share) : step_costs(run.shape);
-  plan.flops = flops_of(costs) * d(run.micro_batches);
   plan.compute = compute_seconds(costs, cluster.rates, d(run.micro_batches));
   plan.sent = step_bytes(trained_parameters(run), full ? kMixedPrecision : kAllFloat32,
                          full ? run.sharding : Sharding::none, run.gpus, run.micro_batches);

@@ -14,7 +14,6 @@ namespace qlora {
 
 /// GPUs of one kind, and what lies between them.
 struct Cluster {
-  std::string card;   ///< as a data sheet calls it
   double memory = 0;  ///< bytes of a card
   DeviceRates rates;  ///< of one card
   Links links;        ///< between the cards
@@ -44,14 +43,12 @@ struct ClusterRun {
 struct ClusterPlan {
   double state = 0;        ///< bytes: weights, gradients, optimizer, a frozen base
   double activations = 0;  ///< bytes: of a micro-batch, at the largest moment
-  double gathered =
-      0;             ///< bytes: whole layers while they are computed, where weights are shared out
-  double flops = 0;  ///< of products and attention
-  double compute = 0;     ///< seconds: the floor of M micro-batches (training/step_floor.h)
-  double sent = 0;        ///< bytes
-  double exchange = 0;    ///< seconds: sent, over the ring's rate
-  Efficiency efficiency;  ///< of the two
-  double tokens = 0;      ///< of the step, by all GPUs
+  double gathered = 0;     ///< bytes: whole layers, where weights are shared out
+  double compute = 0;      ///< seconds: the floor of M micro-batches (training/step_floor.h)
+  double sent = 0;         ///< bytes
+  double exchange = 0;     ///< seconds: sent, over the ring's rate
+  Efficiency efficiency;   ///< of the two
+  double tokens = 0;       ///< of the step, by all GPUs
 
   /// Bytes of a GPU.
   double bytes() const { return state + activations + gathered; }
@@ -64,8 +61,7 @@ struct ClusterPlan {
 /// The parts of a step that trains every weight: those of a dense base without adapters
 /// (step_costs), and
 ///   linears and head, dW  2 · rows · weights, 2 · supervised rows · V·C
-///   AdamW                 2 · (optimizer + gradient + weight) bytes a parameter of this GPU's
-///   share
+///   AdamW                 2 · (optimizer + gradient + weight) bytes for each of its parameters
 /// @param share  of all parameters, that this GPU steps
 std::vector<StepCost> full_step_costs(const TrainingShape& shape, double share);
 

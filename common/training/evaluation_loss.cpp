@@ -70,10 +70,7 @@ std::vector<RowLoss> row_losses(const LlamaModel& model, std::span<const Tokeniz
       RowLoss& row = losses[static_cast<std::size_t>(rows[b])];
       const double* of_row = wide.data<double>() + static_cast<std::int64_t>(b) * T;
       row.sum = std::accumulate(of_row, of_row + T, 0.0);
-      const auto& labels = examples[static_cast<std::size_t>(rows[b])].labels;
-      if (labels.empty()) continue;
-      row.tokens = std::count_if(labels.begin() + 1, labels.end(),
-                                 [](std::int32_t label) { return label != kIgnoredLabel; });
+      row.tokens = supervised_labels(examples[static_cast<std::size_t>(rows[b])]);
     }
     if (on_progress) on_progress(i + static_cast<std::int64_t>(rows.size()));
   }

@@ -5,13 +5,6 @@
 #include "core/error.h"
 
 namespace qlora {
-namespace {
-
-double d(std::int64_t n) {
-  return static_cast<double>(n);
-}
-
-}  // namespace
 
 std::string_view to_string(Sharding sharding) {
   constexpr std::array<std::string_view, kShardings.size()> kNames{"data parallel", "ZeRO-1",
@@ -31,14 +24,16 @@ std::int64_t state_bytes(std::int64_t n, const StateBytes& bytes, Sharding shard
 }
 
 double ring_bytes(Collective collective, double bytes, std::int64_t P) {
-  const double round = bytes * d(P - 1) / d(P);
+  require(P >= 1, "ring_bytes", "at least one process");
+  const double round = bytes * static_cast<double>(P - 1) / static_cast<double>(P);
   return collective == Collective::all_reduce ? 2 * round : round;
 }
 
 double step_bytes(std::int64_t n, const StateBytes& bytes, Sharding sharding, std::int64_t P,
                   std::int64_t M) {
+  const auto times = static_cast<double>(M);
   const auto sent = [&](Collective collective, std::int64_t each) {
-    return ring_bytes(collective, d(each) * d(n), P);
+    return ring_bytes(collective, static_cast<double>(each) * static_cast<double>(n), P);
   };
   switch (sharding) {
     case Sharding::none:
@@ -47,11 +42,11 @@ double step_bytes(std::int64_t n, const StateBytes& bytes, Sharding sharding, st
       return sent(Collective::reduce_scatter, bytes.gradient) +
              sent(Collective::all_gather, bytes.weight);
     case Sharding::gradients:
-      return d(M) * sent(Collective::reduce_scatter, bytes.gradient) +
+      return times * sent(Collective::reduce_scatter, bytes.gradient) +
              sent(Collective::all_gather, bytes.weight);
     case Sharding::parameters:
-      return d(M) * (2 * sent(Collective::all_gather, bytes.weight) +
-                     sent(Collective::reduce_scatter, bytes.gradient));
+      return times * (2 * sent(Collective::all_gather, bytes.weight) +
+                      sent(Collective::reduce_scatter, bytes.gradient));
   }
   return 0.0;
 }

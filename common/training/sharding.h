@@ -61,8 +61,7 @@ double ring_bytes(Collective collective, double bytes, std::int64_t P);
 ///   gradients   a reduce-scatter in every micro-batch: the whole gradient is nowhere to add to;
 ///               an all-gather of the stepped weights, once
 ///   parameters  in every micro-batch an all-gather of the weights for the forward pass, another
-///   for
-///               the backward pass, and a reduce-scatter of the gradients
+///               for the backward pass, and a reduce-scatter of the gradients
 double step_bytes(std::int64_t n, const StateBytes& bytes, Sharding sharding, std::int64_t P,
                   std::int64_t M);
 

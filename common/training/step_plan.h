@@ -16,7 +16,7 @@ class StepPlan {
   /// @throws BadInput if there are no rows
   StepPlan(std::span<const TokenizedExample> examples, const TrainingArguments& arguments);
 
-  /// Optimizer steps in an epoch; the last one may have fewer micro-batches (transformers >= 4.48).
+  /// Optimizer steps in an epoch; the last one may have fewer micro-batches.
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
   /// Optimizer steps in all: max_steps, or ceil(epochs · steps per epoch).
   std::int64_t total_steps() const { return total_steps_; }

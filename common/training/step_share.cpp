@@ -1,8 +1,11 @@
 #include "training/step_share.h"
 
+#include "core/error.h"
+
 namespace qlora {
 
 std::vector<std::int64_t> turns_of(std::int64_t count, std::int64_t rank, std::int64_t processes) {
+  require(rank >= 0 && processes >= 1, "turns_of", "a rank of at least one process");
   std::vector<std::int64_t> own;
   for (std::int64_t i = rank; i < count; i += processes) own.push_back(i);
   return own;
@@ -14,7 +17,6 @@ std::int64_t supervised_labels(const TokenizedExample& row) {
   return seen;
 }
 
-// [share]
 StepShare share_of_step(std::span<const TokenizedExample> examples,
                         std::span<const std::vector<std::int64_t>> micro_batches, std::int64_t rank,
                         std::int64_t processes) {
@@ -34,6 +36,5 @@ double gradient_scale(const StepShare& share, double loss_scale) {
   if (share.supervised == 0) return 0.0;
   return loss_scale / static_cast<double>(share.supervised);
 }
-// [/share]
 
 }  // namespace qlora

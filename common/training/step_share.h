@@ -13,6 +13,7 @@ namespace qlora {
 /// The places that one of P processes takes among `count`: rank, rank + P, rank + 2P, … The numbers
 /// of two processes differ by one at most; where there are fewer places than processes the last
 /// ones have none.
+/// @throws std::invalid_argument unless rank >= 0 and processes >= 1
 std::vector<std::int64_t> turns_of(std::int64_t count, std::int64_t rank, std::int64_t processes);
 
 /// Labels of a row that the loss sees: position t is predicted from t − 1, so the first position

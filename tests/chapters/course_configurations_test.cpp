@@ -20,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::scratch;
 
-// -----------------------------------------------------------------
-
 // A folder with random weights of this shape and the embedded tokenizer, as the family has them.
 std::string tiny_folder(const std::string& model_type) {
   const fs::path folder = scratch() / model_type;

@@ -1,7 +1,6 @@
 // `train` in several processes, on the CPU.
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <string_view>
@@ -17,6 +16,7 @@
 namespace qlora {
 namespace {
 
+using testing::in_scratch;
 using testing::is_close;
 using testing::scratch;
 
@@ -33,10 +33,6 @@ testing::Ended run(std::initializer_list<std::string_view> pieces) {
   std::string command;
   for (const std::string_view piece : pieces) command.append(piece).append(" ");
   return testing::run_process(testing::shell_words(command), scratch().string(), 120);
-}
-
-std::string in_scratch(const std::string& name) {
-  return (scratch() / name).string();
 }
 
 // Whether two runs came to the same adapter. The sums of gradients are rounded in another order:

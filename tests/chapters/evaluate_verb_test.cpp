@@ -16,6 +16,7 @@ namespace qlora {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::in_scratch;
 using testing::is_close;
 using testing::scratch;
 
@@ -26,13 +27,9 @@ testing::Ended run_program(const char* program, std::vector<std::string> argumen
   return testing::run_process(arguments, scratch().string(), 120);
 }
 
-std::string path(const std::string& name) {
-  return (scratch() / name).string();
-}
-
 std::string file(const std::string& name, const std::string& text) {
-  std::ofstream(path(name)) << text;
-  return path(name);
+  std::ofstream(in_scratch(name)) << text;
+  return in_scratch(name);
 }
 
 // A few steps of training on the first price items: an adapter that has learned to answer with
@@ -44,7 +41,7 @@ std::string trained(const std::string& name, int steps, const std::string& seed 
                                                                      "--data",
                                                                      kPrices + "train.jsonl",
                                                                      "--output-dir",
-                                                                     path(name),
+                                                                     in_scratch(name),
                                                                      "--max-steps",
                                                                      std::to_string(steps),
                                                                      "--r",
@@ -60,27 +57,31 @@ std::string trained(const std::string& name, int steps, const std::string& seed 
                                                                      "--device",
                                                                      "cpu"});
   EXPECT_TRUE(ended.ok()) << ended.output;
-  return path(name);
+  return in_scratch(name);
 }
 
 testing::Ended evaluate(const std::string& data, std::vector<std::string> more = {}) {
-  std::vector<std::string> arguments = {"evaluate",     "--model",  QLORA_TINY_LLAMA,
-                                        "--data",       data,       "--report",
-                                        path("report"), "--device", "cpu"};
+  std::vector<std::string> arguments = {"evaluate", "--model",  QLORA_TINY_LLAMA,     "--data",
+                                        data,       "--report", in_scratch("report"), "--device",
+                                        "cpu"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return run_program("ch14_evaluation", arguments);
 }
 
 Json report() {
-  return Json::read(path("report/report.json"));
+  return Json::read(in_scratch("report/report.json"));
 }
 
-// The first n test items.
-std::string some_items(std::size_t n) {
-  const std::string all = read_file(kPrices + "test.jsonl");
+// The first n price items of a file.
+std::string first_rows(const std::string& name, std::size_t n) {
+  const std::string all = read_file(kPrices + name);
   std::size_t end = 0;
   for (std::size_t i = 0; i < n; ++i) end = all.find('\n', end) + 1;
-  return file("items.jsonl", all.substr(0, end));
+  return file(name, all.substr(0, end));
+}
+
+std::string some_items(std::size_t n) {
+  return first_rows("test.jsonl", n);
 }
 
 const char* const kInstructions =
@@ -120,13 +121,21 @@ std::string ids_of(const std::string& data) {
 }
 
 double loss_by_logits(const std::string& ids, const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {
-      "logits",       "--model", QLORA_TINY_LLAMA,    "--ids",    ids,  "--output",
-      path("logits"), "--json",  path("logits.json"), "--device", "cpu"};
+  std::vector<std::string> arguments = {"logits",
+                                        "--model",
+                                        QLORA_TINY_LLAMA,
+                                        "--ids",
+                                        ids,
+                                        "--output",
+                                        in_scratch("logits"),
+                                        "--json",
+                                        in_scratch("logits.json"),
+                                        "--device",
+                                        "cpu"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   const testing::Ended ended = run_program("ch08_llama_decoder", arguments);
   EXPECT_TRUE(ended.ok()) << ended.output;
-  return Json::read(path("logits.json")).at("loss").as_number();
+  return Json::read(in_scratch("logits.json")).at("loss").as_number();
 }
 
 // Both are sums in double of losses in float32; the batches have other shapes.
@@ -143,6 +152,17 @@ TEST(EvaluateVerb, LossIsThatOfLogits) {
   EXPECT_TRUE(is_close(tuned, loss_by_logits(ids, {"--adapter", adapter}), 0.0, kFloats));
   EXPECT_TRUE(
       is_close(report().at("comparison").at("loss_difference").as_number(), tuned - base, 1e-9));
+}
+
+// One row alone: which columns are outliers depends on all rows of a batch.
+TEST(EvaluateVerb, LossOfAnInt8BaseIsThatOfLogits) {
+  const std::string data = file("row.jsonl", R"({"text": "A lamp is a source of light."})");
+  const testing::Ended ended = evaluate(data, {"--quantize", "int8"});
+  ASSERT_TRUE(ended.ok()) << ended.output;
+  const double loss = report().at("base").at("loss").as_number();
+  const std::string ids = ids_of(data);
+  EXPECT_TRUE(is_close(loss, loss_by_logits(ids, {"--quantize", "int8"}), 0.0, kFloats));
+  EXPECT_FALSE(is_close(loss, loss_by_logits(ids, {}), 0.0, kFloats));
 }
 
 TEST(EvaluateVerb, TakesRowsWithoutPrices) {
@@ -175,7 +195,7 @@ TEST(EvaluateVerb, TakesConversations) {
                                       {"role": "assistant", "content": "A source of light."}]}])");
   const testing::Ended ended =
       run_program("ch14_evaluation", {"evaluate", "--model", folder.string(), "--data", data,
-                                      "--report", path("report"), "--device", "cpu"});
+                                      "--report", in_scratch("report"), "--device", "cpu"});
   ASSERT_TRUE(ended.ok()) << ended.output;
   const Json spoken = report().at("spoken").at(std::size_t{0});
   EXPECT_EQ(spoken.at("prompt").as_string(), "What is a lamp?");
@@ -215,7 +235,7 @@ TEST(EvaluateVerb, SaysInOneLineWhatIsWrong) {
     EXPECT_EQ(ended.output.find('\n', at), ended.output.size() - 1) << ended.output;
     EXPECT_NE(ended.output.find(part, at), std::string::npos) << ended.output;
   };
-  fails(evaluate(path("not-there.jsonl")), "not-there.jsonl");
+  fails(evaluate(in_scratch("not-there.jsonl")), "not-there.jsonl");
   fails(evaluate(file("empty.jsonl", "\n")), "empty.jsonl: no rows");
   fails(evaluate(file("key.jsonl", "{\"text\": \"a\"}\n{\"question\": \"b\"}\n")),
         "key.jsonl: line 2: none of the keys");
@@ -224,21 +244,23 @@ TEST(EvaluateVerb, SaysInOneLineWhatIsWrong) {
   for (int i = 0; i < 600; ++i) long_prompt += "lamp ";
   fails(evaluate(file("long.jsonl", R"({"prompt": ")" + long_prompt + R"(", "completion": "5"})")),
         "long.jsonl: no row has a token that the loss sees");
-  fails(evaluate(good, {"--train-data", kPrices + "train.jsonl"}), "rows.jsonl: row 1: no price");
+  fails(evaluate(good, {"--train-data", kPrices + "train.jsonl"}),
+        "rows.jsonl: row 1 is no prompt with a price as its completion: --train-data compares "
+        "prices");
   fails(evaluate(some_items(2), {"--train-data", good}), "rows.jsonl: row 1: no price");
-  fails(evaluate(good, {"--adapter", path("no-adapter")}), "no-adapter");
+  fails(evaluate(good, {"--adapter", in_scratch("no-adapter")}), "no-adapter");
   fails(evaluate(good, {"--adapter", other}), other);
 }
 
-// The course's project: a data set, a configuration, three epochs, a held-out test set, the base
-// beside it. Here on 48 items, where the loss already falls by more than half.
+// An adapter of 30 steps beside its base, in NF4, on items that nobody has seen.
 TEST(EvaluateVerb, PutsBaseBesideTunedOnHeldOutItems) {
   ASSERT_TRUE(run_program("ch14_evaluation", {"items", "--seed", "9", "--count", "40", "--output",
-                                              path("held-out.jsonl")})
+                                              in_scratch("held-out.jsonl")})
                   .ok());
-  const testing::Ended ended = evaluate(
-      path("held-out.jsonl"), {"--adapter", trained("a", 30), "--train-data",
-                               kPrices + "train.jsonl", "--quantize", "nf4", "--double-quant"});
+  const testing::Ended ended =
+      evaluate(in_scratch("held-out.jsonl"),
+               {"--adapter", trained("a", 30), "--train-data", kPrices + "train.jsonl",
+                "--quantize", "nf4", "--double-quant"});
   ASSERT_TRUE(ended.ok()) << ended.output;
   const Json json = report();
   const Json &base = json.at("base"), &tuned = json.at("tuned"),
@@ -248,30 +270,29 @@ TEST(EvaluateVerb, PutsBaseBesideTunedOnHeldOutItems) {
   EXPECT_TRUE(is_close(difference.at("mae_difference").as_number(),
                        tuned.at("mae").as_number() - base.at("mae").as_number(), 1e-9));
   EXPECT_GT(difference.at("loss_lower").as_number(), 0.9);
-  EXPECT_EQ(json.at("no_prices").is_null(), true);
+  EXPECT_TRUE(json.at("no_prices").is_null());
   for (const char* yardstick : {"median_predictor", "mean_predictor", "category_mean",
                                 "nearest_neighbour", "noise_floor"}) {
     EXPECT_GT(json.at(yardstick).at("mae").as_number(), 0.0) << yardstick;
   }
   EXPECT_EQ(json.at("base_format").as_string(), "nf4 with double quantization");
-  const std::string markdown = read_file(path("report/report.md"));
+  const std::string markdown = read_file(in_scratch("report/report.md"));
   EXPECT_NE(markdown.find("## Against the base, item by item"), std::string::npos) << markdown;
 }
 
+// The course's project: a data set, a configuration, three epochs, a held-out test set, the base
+// beside it.
 TEST(EvaluateVerb, TheProjectEndToEnd) {
-  const std::string all = read_file(kPrices + "train.jsonl");
-  std::size_t end = 0;
-  for (int i = 0; i < 48; ++i) end = all.find('\n', end) + 1;
   const std::string configuration = file("run.json", R"({"num_train_epochs": 3, "r": 8,
     "lora_alpha": 16, "target_modules": "all-linear", "learning_rate": 2e-3, "save_strategy": "no",
     "per_device_train_batch_size": 8, "seed": 1})");
   const testing::Ended trained = run_program(
       "ch12_qlora_finetuning",
-      {"train", "--model", QLORA_TINY_LLAMA, "--data", file("train.jsonl", all.substr(0, end)),
-       "--config", configuration, "--output-dir", path("adapter"), "--device", "cpu"});
+      {"train", "--model", QLORA_TINY_LLAMA, "--data", first_rows("train.jsonl", 48), "--config",
+       configuration, "--output-dir", in_scratch("adapter"), "--device", "cpu"});
   ASSERT_TRUE(trained.ok()) << trained.output;
-  EXPECT_EQ(Json::read(path("adapter/trainer_state.json")).at("epoch").as_number(), 3.0);
-  ASSERT_TRUE(evaluate(some_items(20), {"--adapter", path("adapter")}).ok());
+  EXPECT_EQ(Json::read(in_scratch("adapter/trainer_state.json")).at("epoch").as_number(), 3.0);
+  ASSERT_TRUE(evaluate(some_items(20), {"--adapter", in_scratch("adapter")}).ok());
   EXPECT_LT(report().at("tuned").at("loss").as_number(),
             report().at("base").at("loss").as_number());
 }

@@ -13,8 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::scratch;
 
-// ------------------------------------------------------------
-
 testing::Ended run(const std::vector<std::string>& words) {
   std::vector<std::string> arguments{QLORA_BIN "/ch12_qlora_finetuning"};
   arguments.insert(arguments.end(), words.begin(), words.end());

@@ -13,13 +13,10 @@
 namespace qlora {
 namespace {
 
+using testing::in_scratch;
 using testing::scratch;
 
 const std::string kChapter = QLORA_BIN "/ch17_full_finetuning_and_many_gpus ";
-
-std::string in_scratch(const std::string& name) {
-  return (scratch() / name).string();
-}
 
 testing::Ended run(const std::string& line) {
   return testing::run_process(testing::shell_words(line), scratch().string(), 200);

@@ -14,6 +14,7 @@
 namespace qlora {
 namespace {
 
+using testing::in_scratch;
 using testing::is_close;
 using testing::scratch;
 
@@ -41,10 +42,6 @@ testing::Ended plan_3b(const std::vector<std::string>& more, const std::string& 
   arguments.insert(arguments.end(), more.begin(), more.end());
   if (!json.empty()) arguments.insert(arguments.end(), {"--json", json});
   return plan(arguments);
-}
-
-std::string in_scratch(const char* name) {
-  return (scratch() / name).string();
 }
 
 TEST(PlanVerb, PrintsMemoryFloorAndWhatFits) {

@@ -1,7 +1,6 @@
 // `pretrain`, in one process and in several; a small corpus and few steps.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -16,12 +15,9 @@
 namespace qlora {
 namespace {
 
+using testing::in_scratch;
 using testing::is_close;
 using testing::scratch;
-
-std::string in_scratch(const std::string& name) {
-  return (scratch() / name).string();
-}
 
 // Two entries of each of WordNet's files, a Bible of two verses, some hundred products.
 std::string sources() {
@@ -114,13 +110,31 @@ TEST(Pretrain, BlocksThatCannotBeSharedEquallyAreRefused) {
   EXPECT_NE(ended.output.find("--batch-size 4"), std::string::npos) << ended.output;
 }
 
+// A finished run has nothing left to do, and says what it said.
+TEST(Pretrain, ResumeOfAFinishedRunWritesItsFilesAgain) {
+  const std::string folder = in_scratch("finished");
+  const auto held_out = [&] {
+    return Json::read(folder + "/pretraining.json").at("held_out_loss").as_number();
+  };
+  ASSERT_TRUE(run(command(folder, "--max-steps 2")).ok());
+  const double before = held_out();
+  const auto again = run(command(folder, "--max-steps 2 --resume"));
+  ASSERT_TRUE(again.ok()) << again.output;
+  EXPECT_EQ(held_out(), before);
+}
+
 TEST(Pretrain, ASignalStopsAllBehindACheckpoint) {
   const std::string folder = in_scratch("stopped");
   const std::string line = command(folder, "--max-steps 100000 --num-processes 2");
-  const auto stopped = run("timeout --preserve-status --signal TERM 3 " + line);
+  const auto stopped = run("timeout --preserve-status --signal TERM 5 " + line);
   EXPECT_EQ(stopped.exit_code, 143) << stopped.output;
-  EXPECT_NE(stopped.output.find("stopped after step "), std::string::npos) << stopped.output;
-  EXPECT_TRUE(std::filesystem::exists(folder + "/checkpoints")) << stopped.output;
+  const std::string says = "stopped after step ";
+  const std::size_t at = stopped.output.find(says);
+  ASSERT_NE(at, std::string::npos) << stopped.output;
+  const int step = std::stoi(stopped.output.substr(at + says.size()));
+  const Json state = Json::read(folder + "/checkpoints/checkpoint-" + std::to_string(step) +
+                                "/trainer_state.json");
+  EXPECT_EQ(state.at("global_step").as_integer(), step);
 }
 
 }  // namespace

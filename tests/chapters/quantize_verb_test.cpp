@@ -15,6 +15,7 @@ namespace qlora {
 namespace {
 
 using testing::golden;
+using testing::in_scratch;
 using testing::same_bytes;
 using testing::scratch;
 
@@ -26,10 +27,6 @@ using testing::scratch;
   if (by_itself && ended.exit_code == code) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure()
          << "exit code " << ended.exit_code << ", signal " << ended.signal << ": " << ended.output;
-}
-
-std::string in_scratch(const char* name) {
-  return (scratch() / name).string();
 }
 
 // Every input tensor of the golden cases, under its own name.

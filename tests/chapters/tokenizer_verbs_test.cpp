@@ -13,6 +13,7 @@ namespace qlora {
 namespace {
 
 using testing::Ended;
+using testing::in_scratch;
 using testing::scratch;
 
 const std::string kTinyBpe = QLORA_SOURCE_DIR "/data/tiny-bpe";
@@ -21,10 +22,6 @@ const std::string kPrices = QLORA_SOURCE_DIR "/data/prices/train.jsonl";
 Ended run_verb(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), QLORA_BIN "/ch07_tokens_and_templates");
   return testing::run_process(arguments, scratch().string(), 60);
-}
-
-std::string in_scratch(const char* name) {
-  return (scratch() / name).string();
 }
 
 void expect_exit(int code, const std::string& says, std::vector<std::string> arguments) {

@@ -103,7 +103,11 @@ copy short "$tiny" && sed -i 's/"max_position_embeddings": 512/"max_position_emb
 echo '{"prompt": "one two three four five", "completion": " six"}' >"$work/long.jsonl"
 expect 3 'long.jsonl: a row has [0-9]+ tokens, the model 4 positions' tune "$work/short" --data "$work/long.jsonl"
 copy small "$model" && cp "$tiny/tokenizer.model" "$work/small"
-expect 3 'data.jsonl: the tokenizer gives id [0-9]+, the model has 384' tune "$work/small" --data "$work/data.jsonl"
+expect 3 'small: tokenizer: has 2048 tokens, the model 384 embeddings' tune "$work/small" --data "$work/data.jsonl"
+for asked in '--prompt hi' --chat; do  # two words the one, one the other
+  expect 3 'small: tokenizer: has 2048 tokens' "$bin/ch08_llama_decoder" generate --model "$work/small" $asked
+done
+expect 2 'no other has a tokenizer' "$bin/ch08_llama_decoder" generate --random-model llama-3.2-1b --prompt hi
 echo '{"input_ids": [[1, 2, 3, 4, 5]], "labels": [[1, 2, 3, 4, 5]]}' >"$work/five.json"
 logits 3 'five.json: input_ids: 5 positions in a row, the model has 4' "$work/short" "$work/five.json"
 expect 3 'five.json: input_ids: 5 positions in a row, the model has 4' tune "$work/short" \

@@ -21,7 +21,7 @@ TEST(Half, EveryValueComesBack) {
   }
 }
 
-TEST(Half, RoundsTiesToEvenBetweenAllNeighbours) {
+TEST(Half, RoundsTiesToEvenBetweenAllNeighbors) {
   for (std::uint16_t bits = 0; bits < 0x7bff; ++bits) {
     const float low = to_float(Half{bits});
     const float high = to_float(Half{static_cast<std::uint16_t>(bits + 1)});

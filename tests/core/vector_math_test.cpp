@@ -99,9 +99,9 @@ TYPED_TEST(VectorMath, LimitsAreThoseOfTheFunctions) {
   EXPECT_EQ(s[5], 0.5);
 }
 
-// A value's bits do not hang on where it lies, nor on its neighbours: a run in another process, or
+// A value's bits do not hang on where it lies, nor on its neighbors: a run in another process, or
 // a row at another place, gives the same ones.
-TEST(VectorExp, DoesNotDependOnAddressOrNeighbours) {
+TEST(VectorExp, DoesNotDependOnAddressOrNeighbors) {
   std::vector<float> memory(64 + 100), out(64 + 100), reference(37);
   std::vector<float> x(37);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = -0.37f * static_cast<float>(i) + 1.0f;

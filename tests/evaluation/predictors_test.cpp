@@ -50,22 +50,22 @@ TEST(Predictors, CategoryMeans) {
   EXPECT_FALSE(category_means({foreign, {1.0}}, prompts).has_value());
 }
 
-TEST(Predictors, NearestNeighboursGoByRareWords) {
+TEST(Predictors, NearestNeighborsGoByRareWords) {
   const PricedPrompts training = {{"the red car is for sale", "the blue car is for sale",
                                    "the red kite is for sale", "a kite, the red one"},
                                   {1000.0, 2000.0, 10.0, 30.0}};
   const std::vector<std::string> prompts = {"THE BLUE CAR IS FOR SALE!", "one", "xyz", ""};
-  const auto answers = nearest_neighbours(training, prompts);
+  const auto answers = nearest_neighbors(training, prompts);
   EXPECT_EQ(answers[0], 2000.0);
   EXPECT_EQ(answers[1], 30.0);
   EXPECT_EQ(answers[2], 760.0);  // no word in common: the mean
   EXPECT_EQ(answers[3], 760.0);
 }
 
-TEST(Predictors, EquallyNearNeighboursAreAveraged) {
+TEST(Predictors, EquallyNearNeighborsAreAveraged) {
   const PricedPrompts training = {{"blue kite", "kite blue", "red kite"}, {10.0, 30.0, 99.0}};
   const std::vector<std::string> prompts = {"a blue kite"};
-  EXPECT_EQ(nearest_neighbours(training, prompts)[0], 20.0);
+  EXPECT_EQ(nearest_neighbors(training, prompts)[0], 20.0);
 }
 
 TEST(Predictors, NoiseFloorIsTheRule) {
@@ -85,8 +85,8 @@ TEST(Predictors, OnTheEmbeddedItems) {
   EXPECT_TRUE(is_close(mae_of(report.mean_predictor), 80.0, 12.0));
   EXPECT_TRUE(is_close(mae_of(report.median_predictor), 73.0, 12.0));
   EXPECT_TRUE(is_close(mae_of(report.category_mean), 49.0, 8.0));
-  EXPECT_LT(mae_of(report.nearest_neighbour), mae_of(report.category_mean));
-  EXPECT_GT(mae_of(report.nearest_neighbour), 2.0 * mae_of(report.noise_floor));
+  EXPECT_LT(mae_of(report.nearest_neighbor), mae_of(report.category_mean));
+  EXPECT_GT(mae_of(report.nearest_neighbor), 2.0 * mae_of(report.noise_floor));
   EXPECT_TRUE(is_close(mae_of(report.noise_floor), 8.0, 1.5));
   EXPECT_GT(report.noise_floor.value_or(Metrics{}).hit_rate, 0.9);
   EXPECT_FALSE(report.base.has_value());
@@ -98,7 +98,7 @@ TEST(Predictors, ForeignItemsHaveNoCategoryAndNoFloor) {
   add_predictors(report, cars, cars, 1);
   EXPECT_FALSE(report.category_mean.has_value());
   EXPECT_FALSE(report.noise_floor.has_value());
-  EXPECT_EQ(mae_of(report.nearest_neighbour), 0.0);
+  EXPECT_EQ(mae_of(report.nearest_neighbor), 0.0);
   EXPECT_EQ(mae_of(report.median_predictor), 400.0);
 }
 

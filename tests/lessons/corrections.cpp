@@ -18,6 +18,7 @@
 #include "14_evaluation/claims.h"
 #include "15_quantization_aware_training/claims.h"
 #include "16_dora/claims.h"
+#include "17_full_finetuning_and_many_gpus/claims.h"
 #include "course/run.h"
 
 namespace qlora {
@@ -50,6 +51,8 @@ const ChapterClaims kChapters[] = {
     {"15_quantization_aware_training", "Quantization-aware training",
      [](Ledger& l) { chapter15::fill_claims(l); }},
     {"16_dora", "DoRA", [](Ledger& l) { chapter16::fill_claims(l); }},
+    {"17_full_finetuning_and_many_gpus", "Full fine-tuning and many GPUs",
+     [](Ledger& l) { chapter17::fill_claims(l); }},
 };
 
 void print_page() {

@@ -172,7 +172,7 @@ TEST(QuantizeCodebook, TheMissingPartnerIsAZero) {
   EXPECT_EQ(quantized({}, 64).packed, Bytes{});
 }
 
-TEST(QuantizeCodebook, ABlockOfZerosLeavesItsNeighboursAlone) {
+TEST(QuantizeCodebook, ABlockOfZerosLeavesItsNeighborsAlone) {
   Floats x = testing::normal_values(192, 3);
   std::fill(x.begin() + 64, x.begin() + 128, 0.0f);
   const Quantized q = quantized(x, 64);

@@ -1,6 +1,8 @@
 // Fake quantization of a weight and its straight-through gradient.
 #include "quantization/straight_through.h"
 
+#include <algorithm>
+
 #include "fixtures.h"
 #include "quantization/fake_quantization.h"
 #include "quantization/nf4.h"

@@ -58,6 +58,10 @@ fs::path scratch() {
   return folder;
 }
 
+std::string in_scratch(const std::string& name) {
+  return (scratch() / name).string();
+}
+
 std::string assets() {
   const char* folder = std::getenv("COURSE_ASSETS");
   return folder == nullptr ? "" : folder;

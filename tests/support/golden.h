@@ -18,6 +18,9 @@ std::string family(const std::string& relative);
 /// A scratch folder of the running test, empty, removed when the process ends.
 std::filesystem::path scratch();
 
+/// The path of a file there.
+std::string in_scratch(const std::string& name);
+
 /// The folder of the optional assets (environment variable COURSE_ASSETS), or "".
 std::string assets();
 

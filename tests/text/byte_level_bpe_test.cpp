@@ -72,12 +72,10 @@ TEST(ByteLevelBpe, AMergeMakesNewNeighbors) {
 }
 
 TEST(ByteLevelBpe, IgnoreMergesTakesAPieceThatIsAToken) {
-  // [whole]
   BytePairs pairs = letters({"abc"}, {});  // the token 3, which no merge makes
   EXPECT_EQ(encode(pairs, "abc"), (Ids{0, 1, 2}));
   pairs.ignore_merges = true;
   EXPECT_EQ(encode(pairs, "abc"), (Ids{3}));
-  // [/whole]
   EXPECT_EQ(encode(pairs, "abca"), (Ids{0, 1, 2, 0}));
   pairs.in_text[3] = false;  // an added token is no piece
   EXPECT_EQ(encode(pairs, "abc"), (Ids{0, 1, 2}));

@@ -127,11 +127,9 @@ TEST(Llama3Layout, NeedsAMessage) {
 
 // What transformers 5.23 gives for these messages with Llama 3.2's own chat_template and
 // date_string="26 Jul 2024" (docs/interoperability.md).
-// [dates]
 const std::string kHead =
     "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
     "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
-// [/dates]
 
 TEST(Llama32Layout, DatesStandBeforeTheSystemMessage) {
   const Messages messages = {{"system", " Be brief."}, {"user", " Hi \n"}};

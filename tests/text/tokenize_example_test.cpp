@@ -35,14 +35,12 @@ Example pair_of(const std::string& prompt, const std::string& completion) {
 
 TEST(TokenizeExample, PromptIsMaskedAndTheAnswerIsNot) {
   const Tokenizer t = small_tokenizer();
-  // [labels]
   const TokenizedExample row = tokenize_example(pair_of("Price is $", "129"), t);
   EXPECT_EQ(row.input_ids, t.encode("Price is $129", {.add_bos = true, .add_eos = true}));
   ASSERT_EQ(row.input_ids.size(), 1 + 13 + 1u);  // BOS, a token for each byte, EOS
   Ids labels(11, kIgnoredLabel);                 // BOS and ten of the prompt
   labels.insert(labels.end(), row.input_ids.begin() + 11, row.input_ids.end());
   EXPECT_EQ(row.labels, labels);
-  // [/labels]
 }
 
 TEST(TokenizeExample, TheEndIsLearned) {

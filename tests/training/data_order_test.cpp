@@ -166,7 +166,7 @@ TEST(Packing, ACheckpointThatDoesNotSayItsRowsIsRefused) {
 
 // transformers sorts within pieces of whole optimizer steps, so that the micro-batches of a step
 // are of like length too.
-TEST(GroupByLength, TheRowsOfAStepAreNeighboursByLength) {
+TEST(GroupByLength, TheRowsOfAStepAreNeighborsByLength) {
   SmallRun run;
   run.data = rows(64);
   run.arguments.max_steps = -1;

@@ -2,9 +2,8 @@
 // base's own products: with W (N,K) of the group, all A below each other, A (room,K), and all s·B
 // in their projections' rows, B (N,room), one buffer
 //
-//     [ W  B ]      N rows of K + room columns          forward   y  = [x  u] · [W  B]ᵀ,   u  = x ·
-//     Aᵀ [ A  – ]      room rows                           backward  dx = [dy du] · [W; A],   du =
-//     dy · B
+//     [ W  B ]  N rows of K + room columns    forward   y  = [x  u] · [W  B]ᵀ,  u  = x · Aᵀ
+//     [ A  – ]  room rows                     backward  dx = [dy du] · [W; A],  du = dy · B
 //
 // serves both ways, and x and dy have room for u and du behind their rows. A thin product each and
 // a little longer sum inside are all that the adapters cost beside their gradients.
@@ -250,8 +249,16 @@ void linear_forward(const LinearGroup& group, const Tensor& x, const Tensor& res
 void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSaved& saved,
                      const DropoutRun& run, const Tensor& dy, Arena& arena, const Tensor& dx) {
   const ArenaScope scope(arena);
-  if (group.room() > 0) return folded_backward(group, x, saved, dy, arena, dx);
   const Matrix g = Matrix(dy).columns_from(0, group.N());
+  if (group.grad_weight) {
+    const Matrix in = Matrix(x).columns_from(0, group.K);
+    const auto add = [&](std::int64_t column, std::int64_t columns, const Tensor& dW) {
+      const Matrix out(dW);
+      product(kYes, g.columns_from(column, columns), kNo, in, 1.0f, 1.0f, out, out);
+    };
+    ops::add_weight_gradient(group, arena, add);
+  }
+  if (group.room() > 0) return folded_backward(group, x, saved, dy, arena, dx);
   if (std::ranges::any_of(group.parts, has_dora)) {
     const Matrix W = base_weight(group, x.dtype(), arena);
     if (dx) ops::fill_bytes(dx, 0);
@@ -260,14 +267,6 @@ void linear_backward(const LinearGroup& group, const Tensor& x, const LinearSave
   if (dx) {
     const ArenaScope base(arena);
     product(kNo, g, kNo, base_weight(group, x.dtype(), arena), 1.0f, 0.0f, Matrix(dx), Matrix(dx));
-  }
-  if (group.grad_weight) {
-    const Matrix in = Matrix(x).columns_from(0, group.K);
-    const auto add = [&](std::int64_t column, std::int64_t columns, const Tensor& dW) {
-      const Matrix out(dW);
-      product(kYes, g.columns_from(column, columns), kNo, in, 1.0f, 1.0f, out, out);
-    };
-    ops::add_weight_gradient(group, arena, add);
   }
   backward_apart(group, x, saved, run, dy, {}, arena, dx);
 }

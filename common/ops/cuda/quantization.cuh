@@ -45,7 +45,7 @@ __device__ float block_largest(float x) {
 
 /// The index of the value of a map (256) that is nearest to x; of two equally near the even one, 0
 /// for a NaN. Seven halvings from 127 end on an even index with x between its value and that of an
-/// odd neighbour, which is taken only where x is strictly nearer.
+/// odd neighbor, which is taken only where x is strictly nearer.
 __device__ inline int nearest_of_map(const float* map, float x) {
   int pivot = 127, lower = 0, upper = 255;
 #pragma unroll
@@ -57,10 +57,10 @@ __device__ inline int nearest_of_map(const float* map, float x) {
   }
   const float value = map[pivot];
   const bool above = x > value;
-  const int neighbour = above ? upper : lower;
-  const float midpoint = __fmul_rn(__fadd_rn(map[neighbour], value), 0.5f);
+  const int neighbor = above ? upper : lower;
+  const float midpoint = __fmul_rn(__fadd_rn(map[neighbor], value), 0.5f);
   const bool nearer = above ? x > midpoint : x < midpoint;
-  return nearer ? neighbour : pivot;
+  return nearer ? neighbor : pivot;
 }
 
 /// The built-in type of so many bytes, for the intrinsics that are sure to become one access; the

@@ -1,5 +1,5 @@
 // The transfer task of chapter 2. What is right is checked by its definition: the numbers of an
-// exponent stand one step apart, and a byte must be at least as near as its two neighbours.
+// exponent stand one step apart, and a byte must be at least as near as its two neighbors.
 #include "fp8.h"
 
 #include <gtest/gtest.h>
