@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "core/error.h"
 #include "course/svg.h"
@@ -119,24 +120,31 @@ double mean_of(const Json& variant, const char* figure) {
   return mean == nullptr ? std::nan("") : mean->as_number();
 }
 
-// A point a variant, a color a way: right is worse on the old text, up is worse on prices.
+// A point a variant, a color a way: right is worse on the old text, up is worse on prices. Where
+// the old text was before tuning stands a line.
 void draw_tradeoff(const std::string& path, const Json& results) {
   LineChart chart{"What tuning on prices costs on the old text",
                   "loss on old text (nats a token)",
                   "loss on prices (nats a token)",
-                  false,
                   true,
+                  false,
                   {}};
   const std::vector<Setting> all = settings();
-  for (std::size_t i = 0; i < all.size(); ++i) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  for (std::size_t i = 1; i < all.size(); ++i) {
     const std::string group = group_of(all[i]);
     if (chart.series.empty() || chart.series.back().name != group) {
       chart.series.push_back({group, {}, {}, true, false});
     }
     const Json& variant = results.at("variants").at(i);
+    const double prices = mean_of(variant, kPriceLoss);
     chart.series.back().x.push_back(mean_of(variant, kOldLoss));
-    chart.series.back().y.push_back(mean_of(variant, kPriceLoss));
+    chart.series.back().y.push_back(prices);
+    least = std::fmin(least, prices);
+    most = std::fmax(most, prices);
   }
+  const double before = mean_of(results.at("variants").at(std::size_t{0}), kOldLoss);
+  chart.series.push_back({"before", {before, before}, {least, most}, false, true});
   write_svg(path, chart);
 }
 

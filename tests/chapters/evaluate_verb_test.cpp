@@ -35,27 +35,12 @@ std::string file(const std::string& name, const std::string& text) {
 // A few steps of training on the first price items: an adapter that has learned to answer with
 // numbers.
 std::string trained(const std::string& name, int steps, const std::string& seed = "1") {
-  const testing::Ended ended = run_program("ch12_qlora_finetuning", {"train",
-                                                                     "--model",
-                                                                     QLORA_TINY_LLAMA,
-                                                                     "--data",
-                                                                     kPrices + "train.jsonl",
-                                                                     "--output-dir",
-                                                                     in_scratch(name),
-                                                                     "--max-steps",
-                                                                     std::to_string(steps),
-                                                                     "--r",
-                                                                     "4",
-                                                                     "--target-modules",
-                                                                     "all-linear",
-                                                                     "--learning-rate",
-                                                                     "2e-3",
-                                                                     "--save-strategy",
-                                                                     "no",
-                                                                     "--seed",
-                                                                     seed,
-                                                                     "--device",
-                                                                     "cpu"});
+  const std::string line =
+      QLORA_BIN "/ch12_qlora_finetuning train --model " QLORA_TINY_LLAMA " --data " + kPrices +
+      "train.jsonl --output-dir " + in_scratch(name) + " --max-steps " + std::to_string(steps) +
+      " --r 4 --target-modules all-linear --learning-rate 2e-3" +
+      " --save-strategy no --device cpu --seed " + seed;
+  const auto ended = testing::run_process(testing::shell_words(line), scratch().string(), 120);
   EXPECT_TRUE(ended.ok()) << ended.output;
   return in_scratch(name);
 }
@@ -78,10 +63,6 @@ std::string first_rows(const std::string& name, std::size_t n) {
   std::size_t end = 0;
   for (std::size_t i = 0; i < n; ++i) end = all.find('\n', end) + 1;
   return file(name, all.substr(0, end));
-}
-
-std::string some_items(std::size_t n) {
-  return first_rows("test.jsonl", n);
 }
 
 const char* const kInstructions =
@@ -247,7 +228,8 @@ TEST(EvaluateVerb, SaysInOneLineWhatIsWrong) {
   fails(evaluate(good, {"--train-data", kPrices + "train.jsonl"}),
         "rows.jsonl: row 1 is no prompt with a price as its completion: --train-data compares "
         "prices");
-  fails(evaluate(some_items(2), {"--train-data", good}), "rows.jsonl: row 1: no price");
+  fails(evaluate(first_rows("test.jsonl", 2), {"--train-data", good}),
+        "rows.jsonl: row 1: no price");
   fails(evaluate(good, {"--adapter", in_scratch("no-adapter")}), "no-adapter");
   fails(evaluate(good, {"--adapter", other}), other);
 }
@@ -292,14 +274,14 @@ TEST(EvaluateVerb, TheProjectEndToEnd) {
        configuration, "--output-dir", in_scratch("adapter"), "--device", "cpu"});
   ASSERT_TRUE(trained.ok()) << trained.output;
   EXPECT_EQ(Json::read(in_scratch("adapter/trainer_state.json")).at("epoch").as_number(), 3.0);
-  ASSERT_TRUE(evaluate(some_items(20), {"--adapter", in_scratch("adapter")}).ok());
+  ASSERT_TRUE(evaluate(first_rows("test.jsonl", 20), {"--adapter", in_scratch("adapter")}).ok());
   EXPECT_LT(report().at("tuned").at("loss").as_number(),
             report().at("base").at("loss").as_number());
 }
 
 // Training script, adapter, report: the first makes the second again, and the second the third.
 TEST(EvaluateVerb, TheDeliverablesCanBeUsed) {
-  const std::string adapter = trained("adapter", 3), items = some_items(10);
+  const std::string adapter = trained("adapter", 3), items = first_rows("test.jsonl", 10);
   ASSERT_TRUE(evaluate(items, {"--adapter", adapter}).ok());
   const Json first = report();
   EXPECT_EQ(read_file(trained("again", 3) + "/adapter_model.safetensors"),
