@@ -44,9 +44,8 @@ double number_size(const BarChart& chart, double bar) {
   return chart.values_on_bars && size >= 8.0 ? size : 0.0;
 }
 
-}  // namespace
-
-std::string svg(const BarChart& chart) {
+// From zero, or below it, to the end of the longest deviation. @throws std::invalid_argument
+Axis value_axis(const BarChart& chart) {
   Axis y;
   y.low = 0.0;
   y.high = 0.0;
@@ -61,6 +60,31 @@ std::string svg(const BarChart& chart) {
     }
   }
   if (y.high == y.low) y.high = 1.0;
+  return y;
+}
+
+// The bars of group g side by side from `begin` on, each `bar` wide, with their numbers in `size`.
+void draw_group(Canvas& canvas, const BarChart& chart, const Axis& y, std::size_t g, double begin,
+                double bar, double size) {
+  for (std::size_t s = 0; s < chart.series.size(); ++s) {
+    const double value = chart.series[s].values[g];
+    if (!y.shows(value)) continue;
+    const double x = begin + bar * static_cast<double>(s);
+    const double upper = std::min(y.at(value), y.at(0.0));
+    canvas.box(x, upper, bar * 0.94, std::abs(y.at(value) - y.at(0.0)), color_of(s));
+    const double deviation = deviation_of(chart.series[s], g);
+    if (deviation > 0.0) draw_deviation(canvas, y, x + bar * 0.47, value, deviation);
+    if (size == 0.0) continue;
+    const double above = value < 0.0 ? y.at(value - deviation) + size + 2.0
+                                     : std::min(upper, y.at(value + deviation)) - 4.0;
+    canvas.text(x + bar * 0.47, above, readable(value, 3), size, "middle");
+  }
+}
+
+}  // namespace
+
+std::string svg(const BarChart& chart) {
+  Axis y = value_axis(chart);
   const auto ticks = make_nice(y);
 
   Canvas canvas;
@@ -96,19 +120,7 @@ std::string svg(const BarChart& chart) {
   const double size = number_size(chart, bar);
   for (std::size_t g = 0; g < chart.groups.size(); ++g) {
     const double begin = left + group * (static_cast<double>(g) + 0.1);
-    for (std::size_t s = 0; s < chart.series.size(); ++s) {
-      const double value = chart.series[s].values[g];
-      if (!y.shows(value)) continue;
-      const double x = begin + bar * static_cast<double>(s);
-      const double upper = std::min(y.at(value), y.at(0.0));
-      canvas.box(x, upper, bar * 0.94, std::abs(y.at(value) - y.at(0.0)), color_of(s));
-      const double deviation = deviation_of(chart.series[s], g);
-      if (deviation > 0.0) draw_deviation(canvas, y, x + bar * 0.47, value, deviation);
-      if (size == 0.0) continue;
-      const double above = value < 0.0 ? y.at(value - deviation) + size + 2.0
-                                       : std::min(upper, y.at(value + deviation)) - 4.0;
-      canvas.text(x + bar * 0.47, above, readable(value, 3), size, "middle");
-    }
+    draw_group(canvas, chart, y, g, begin, bar, size);
     draw_group_name(canvas, chart.groups[g], begin + 0.4 * group, y.from, group - 8.0, true);
   }
   canvas.line(left, y.at(0.0), right, y.at(0.0), kInk, 1.2);
