@@ -1,7 +1,7 @@
 // Fake quantization on the GPU: the bits of the CPU, and a group of linear layers that trains.
 #include <cmath>
 
-#include "cuda/twin.h"
+#include "cuda/linear_twins.h"
 #include "ops/ops.h"
 #include "support/matcher.h"
 
@@ -70,12 +70,6 @@ TEST(CudaStraightThrough, GradientsHaveTheCpusBits) {
   }
 }
 
-// Products that sum up to 192 terms in float32, in another order: 512 roundings of their magnitudes
-// bound them, as in linear_test.cpp.
-double bound(double size) {
-  return 4 * 512 * 0x1p-24 * size;
-}
-
 TEST(CudaStraightThrough, AGroupTrainsAsItsTwin) {
   SKIP_WITHOUT_GPU();
   constexpr std::int64_t kTokens = 33, kK = 96, kN = 64;
@@ -104,9 +98,10 @@ TEST(CudaStraightThrough, AGroupTrainsAsItsTwin) {
     const Tensor our_y = poisoned(DType::f32, y.shape()), our_dx = poisoned(DType::f32, dx.shape());
     ops::linear_forward(device, to_gpu(x), {}, {}, device_arena, our_y, nullptr);
     ops::linear_backward(device, to_gpu(x), {}, {}, to_gpu(dy), device_arena, our_dx);
-    EXPECT_TRUE(near_twin(our_y, y, 0, bound(std::sqrt(double{kK}))));
-    EXPECT_TRUE(near_twin(our_dx, dx, 0, bound(std::sqrt(double{kN}))));
-    EXPECT_TRUE(near_twin(device.grad_weight, host.grad_weight, 0, bound(4 * kTokens)));
+    EXPECT_TRUE(near_twin(our_y, y, 0, product_bound(DType::f32, std::sqrt(double{kK}))));
+    EXPECT_TRUE(near_twin(our_dx, dx, 0, product_bound(DType::f32, std::sqrt(double{kN}))));
+    EXPECT_TRUE(
+        near_twin(device.grad_weight, host.grad_weight, 0, product_bound(DType::f32, 4 * kTokens)));
   }
 }
 
