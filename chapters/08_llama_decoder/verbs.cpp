@@ -147,42 +147,31 @@ void run_generate(const GenerateOptions& o) {
 
 namespace {
 
-// How the layers' linear maps are to be held: as config.json says, or as --quantize does.
-std::optional<BitsAndBytesConfig> wanted_quantization(const Json& config, const ModelOptions& o) {
-  if (o.quantize == "none") return std::nullopt;
-  BitsAndBytesConfig wanted;
-  if (o.quantize.empty()) {
-    const Json* json = config.find("quantization_config");
-    if (json == nullptr) return std::nullopt;
-    return BitsAndBytesConfig::from_json(*json, o.model + "/config.json");
-  }
-  wanted.load_in_8bit = o.quantize == "int8";
-  wanted.quant_type = o.quantize == "fp4" ? QuantType::fp4 : QuantType::nf4;
-  wanted.use_double_quant = o.double_quant;
-  return wanted;
-}
-
 std::string name_of(const Json& config, const std::optional<BitsAndBytesConfig>& quantization) {
   if (!quantization) {
     const Json* dtype = config.find("dtype");
     if (dtype == nullptr) dtype = config.find("torch_dtype");
     return dtype == nullptr ? "float32" : dtype->as_string();
   }
-  if (quantization->load_in_8bit) return "int8";
-  return std::string(to_string(quantization->quant_type)) +
-         (quantization->use_double_quant ? " with double quantization" : "");
+  return format_name(*quantization);
 }
 
 // PEFT calls the first adapter "default"; others get a name when they are loaded, here their
-// folder's.
-std::vector<NamedLora> adapters_of(const ModelOptions& o) {
+// folder's. Their numbers are counted in `parameters`.
+std::vector<NamedLora> adapters_of(const ModelOptions& o, const ModelShapes& shapes,
+                                   std::int64_t& parameters) {
   std::vector<NamedLora> adapters;
   for (const std::string& folder : o.adapters) {
     const std::string file = folder + "/adapter_config.json";
     const std::filesystem::path path(folder);
     const std::string name = path.has_filename() ? path.filename() : path.parent_path().filename();
-    adapters.push_back(
-        {adapters.empty() ? "default" : name, lora_config_from_json(Json::read(file), file)});
+    const LoraConfig lora = lora_config_from_json(Json::read(file), file);
+    try {
+      parameters += lora_parameters(adapter_shapes(lora, stacked(shapes.layer, shapes.layers)));
+    } catch (const UsageError& e) {  // none of the modules is here, or a pattern is no expression
+      throw BadInput(file, "target_modules", e.what());
+    }
+    adapters.push_back({adapters.empty() ? "default" : name, lora});
   }
   return adapters;
 }
@@ -192,14 +181,10 @@ std::vector<NamedLora> adapters_of(const ModelOptions& o) {
 void run_inspect(const InspectOptions& o) {
   const Json config = model_config(o.model);
   const std::optional<BitsAndBytesConfig> quantization = wanted_quantization(config, o.model);
-  const std::vector<NamedLora> adapters = adapters_of(o.model);
-  const std::string tree = module_tree(config, quantization, adapters);
   const ModelShapes shapes = model_shapes(config);
   std::int64_t in_adapters = 0;
-  for (const NamedLora& adapter : adapters) {
-    in_adapters +=
-        lora_parameters(adapter_shapes(adapter.config, stacked(shapes.layer, shapes.layers)));
-  }
+  const std::vector<NamedLora> adapters = adapters_of(o.model, shapes, in_adapters);
+  const std::string tree = module_tree(config, quantization, adapters);
   const std::int64_t heads = config.at("num_attention_heads").as_integer();
   const Json* groups = config.find("num_key_value_heads");
   fmt::print("{}\n", tree);

@@ -25,7 +25,11 @@ struct Bench {
       : folder(c.model.empty() ? data_folder() + "/tiny-llama" : c.model),
         run(c.run),
         placement(placement_of(c.run)),
-        data(read_price_data(folder, "", c.run.test_items)) {}
+        data(read_price_data(folder, "", c.run.test_items)) {
+    if (Json::read(folder + "/config.json").find("quantization_config") == nullptr) return;
+    throw BadInput(folder + "/config.json", "quantization_config",
+                   "is there: an experiment quantizes the base itself, and needs it in 16 bits");
+  }
 
   // The base in a format of --quantize; nf4 with or without double quantization.
   LlamaModel base(const std::string& format, bool double_quant = false) const {
@@ -146,6 +150,19 @@ std::vector<Variant> alpha_rule(const SharedBench& bench) {
   return all;
 }
 
+std::vector<Variant> dora(const SharedBench& bench) {
+  std::vector<Variant> all;
+  for (const std::int64_t r : {4, 16, 32}) {
+    LoraConfig stabilized = price_lora(r), decomposed = price_lora(r);
+    stabilized.use_rslora = true;
+    decomposed.use_dora = true;
+    all.push_back(with_adapters(fmt::format("LoRA, r {}", r), bench, price_lora(r)));
+    all.push_back(with_adapters(fmt::format("rsLoRA, r {}", r), bench, stabilized));
+    all.push_back(with_adapters(fmt::format("DoRA, r {}", r), bench, decomposed));
+  }
+  return all;
+}
+
 std::vector<Variant> targets(const SharedBench& bench) {
   const auto on = [&](const std::string& name, const Names& modules) {
     LoraConfig lora = price_lora(bench->run.r);
@@ -213,14 +230,16 @@ struct Question {
   const char* name;
   const char* text;
   std::vector<Variant> (*variants)(const SharedBench&);
+  const char* varied = "";  // the option that its variants differ in: it is none of its own
 };
 
 constexpr Question kQuestions[] = {
-    {"rank", "How large must the rank be? alpha = 2r, all linear layers.", rank},
+    {"rank", "How large must the rank be? alpha = 2r, all linear layers.", rank, "--r"},
     {"alpha", "How strong shall the update be? alpha as a multiple of the rank.", alpha},
-    {"alpha-rule", "Does alpha = 2r or a constant alpha serve all ranks?", alpha_rule},
+    {"alpha-rule", "Does alpha = 2r or a constant alpha serve all ranks?", alpha_rule, "--r"},
+    {"dora", "What do rsLoRA and DoRA gain on LoRA of the same rank?", dora, "--r"},
     {"targets", "Which modules shall carry adapters?", targets},
-    {"learning-rate", "How fast may the adapters learn?", learning_rate},
+    {"learning-rate", "How fast may the adapters learn?", learning_rate, "--learning-rate"},
     {"base-format", "What does the format of the frozen base cost?", base_format},
     {"lora-against-qlora", "LoRA on a 16-bit base against QLoRA, and each on the other's base.",
      lora_against_qlora},
@@ -254,7 +273,7 @@ void add_experiments(Options& parent, std::deque<ExperimentCommand>& commands) {
     ExperimentCommand& c = commands.emplace_back();
     Options& verb = all.verb(question.name, question.text);
     verb.add("--model", c.model, "another base; default: the embedded one").value_name("DIR");
-    add_price_options(verb, c.run);
+    add_price_options(verb, c.run, question.varied);
     add_experiment_options(verb, c.options);
     verb.action([&] { answer(question, c); });
   }

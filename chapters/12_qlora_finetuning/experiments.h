@@ -17,8 +17,8 @@ struct ExperimentCommand {
   ExperimentOptions options;  ///< seeds and files
 };
 
-/// Adds the verb `experiment` with a verb for each question: rank, alpha, alpha-rule, targets,
-/// learning-rate, base-format, lora-against-qlora, random-base.
+/// Adds the verb `experiment` with a verb for each question: rank, alpha, alpha-rule, dora,
+/// targets, learning-rate, base-format, lora-against-qlora, random-base.
 /// @param commands  where their options go; it must outlive `parent`
 void add_experiments(Options& parent, std::deque<ExperimentCommand>& commands);
 

@@ -105,13 +105,6 @@ std::string advice(const TrainOptions& o, const TrainingShape& shape, std::int64
   return "; " + line + (kept ? "; " + *kept + " is kept" : "");
 }
 
-// A base that is not quantized yet becomes NF4 with double quantization unless told otherwise.
-void default_to_nf4(ModelOptions& o) {
-  if (!o.quantize.empty()) return;
-  o.quantize = "nf4";
-  o.double_quant = true;
-}
-
 }  // namespace
 
 void write_adapter_of(const LlamaModel& model, const LoraConfig& lora, const std::string& folder) {

@@ -4,6 +4,7 @@
 
 #include "course/table.h"
 #include "measurements.h"
+#include "switching.h"
 
 namespace qlora::chapter13 {
 namespace {
@@ -30,6 +31,26 @@ Json tell_merging() {
   return rows;
 }
 
+Json tell_switching() {
+  Table table({"on the base", "loss on text 1", "on text 2", "weights changed", "off by"}, "lrrrr");
+  Json rows = Json::array();
+  for (const Switched& s : switched(QLORA_DATA_DIR "/tiny-llama")) {
+    table.add({s.name, fmt::format("{:.2f}", s.first), fmt::format("{:.2f}", s.second),
+               fmt::format("{:.0f} %", 100 * s.changed),
+               s.off == 0 ? "0" : fmt::format("{:.0e}", s.off)});
+    Json row = Json::object();
+    row["name"] = s.name;
+    row["loss_on_first"] = s.first;
+    row["loss_on_second"] = s.second;
+    row["changed"] = s.changed;
+    row["off"] = s.off;
+    rows.push_back(row);
+  }
+  fmt::print("Two adapters of rank 4 that learned one text each, and the base beneath them:\n{}\n",
+             table.text());
+  return rows;
+}
+
 Json tell_combining() {
   Table table({"two adapters of rank 4", "rank", "off the sum of the updates"}, "lrr");
   Json rows = Json::array();
@@ -49,6 +70,7 @@ Json tell_combining() {
 Json tell() {
   Json j = Json::object();
   j["merging"] = tell_merging();
+  j["switching"] = tell_switching();
   j["combining"] = tell_combining();
   return j;
 }

@@ -10,6 +10,7 @@
 #include "course/progress.h"
 #include "course/provenance.h"
 #include "course/text.h"
+#include "support/model_options.h"
 
 namespace qlora {
 namespace {
@@ -56,9 +57,7 @@ Json combine(const MergeOptions& o, const std::vector<PeftAdapter>& adapters,
              const std::vector<double>& weights) {
   const PeftAdapter combined = combine_adapters(
       adapters, weights, combination_of(o.combination_type.value_or("svd")), o.svd_rank);
-  for (const std::string& folder : o.adapters) {
-    check_output_folder(folder, o.output, "adapter_config.json");
-  }
+  for (const std::string& folder : o.adapters) check_output_folder(folder, o.output);
   write_folder_atomically(o.output,
                           [&](const std::string& folder) { write_adapter(folder, combined); });
   fmt::print("{} adapters combined: r = {}, {} modules, {} parameters: {}\n", adapters.size(),
@@ -92,6 +91,7 @@ Json merge(const MergeOptions& o, const std::vector<PeftAdapter>& adapters,
                      progress->update(megabytes(done), [&] { return tensor; });
                    });
   if (progress) progress->finish("");
+  for (const PeftAdapter& adapter : adapters) note_other_base(adapter, o.model.value_or(""));
   fmt::print("{} weights merged, {} tensors kept: {}\n", s.merged, s.kept, o.output);
   Json j = Json::object();
   j["merged"] = static_cast<std::int64_t>(s.merged);

@@ -115,6 +115,7 @@ void run_evaluate(const EvaluateOptions& o) {
   for (const std::string& folder : o.model.adapters) adapters.push_back(read_adapter(folder));
   make_folder(o.report);
   measure_models(model, o.model.adapters, adapters, task, report);
+  for (const PeftAdapter& adapter : adapters) note_other_base(adapter, o.model.model);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.tokens_per_second = static_cast<double>(report.tokens) / report.seconds;
   add_provenance(report, model, o.command);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
-#include "checkpoint/peft_adapter.h"
 #include "course/progress.h"
 #include "llama/adapters.h"
 #include "ops/device_memory.h"
@@ -14,15 +14,50 @@
 namespace qlora {
 namespace {
 
-LoadOptions load_options(const ModelOptions& o) {
+namespace fs = std::filesystem;
+
+bool is_quantized(const Json& config) {
+  return config.find("quantization_config") != nullptr;
+}
+
+// What the options make of layers that are dense.
+std::optional<BitsAndBytesConfig> as_asked(const ModelOptions& o) {
+  const bool in_4bit = o.quantize == "nf4" || o.quantize == "fp4";
+  if (o.double_quant && !in_4bit) {
+    throw UsageError("--double-quant says nothing without --quantize nf4 or fp4");
+  }
+  if (o.quantize.empty() || o.quantize == "none") return std::nullopt;
+  BitsAndBytesConfig wanted;
+  wanted.load_in_8bit = !in_4bit;
+  wanted.quant_type = o.quantize == "fp4" ? QuantType::fp4 : QuantType::nf4;
+  wanted.use_double_quant = o.double_quant;
+  return wanted;
+}
+
+// Whether the options say nothing else than what the folder has.
+bool is_as_asked(const BitsAndBytesConfig& stored, const ModelOptions& o) {
+  const std::string_view format = stored.load_in_8bit ? "int8" : to_string(stored.quant_type);
+  return (o.quantize.empty() || o.quantize == format) &&
+         (!o.double_quant || (!stored.load_in_8bit && stored.use_double_quant));
+}
+
+LoadOptions load_options(const Json& config, const ModelOptions& o) {
   LoadOptions options;
-  options.double_quant = o.double_quant;
-  if (o.quantize == "nf4") options.quantize = QuantType::nf4;
-  if (o.quantize == "fp4") options.quantize = QuantType::fp4;
-  if (o.quantize == "none") options.dequantize = true;
-  if (o.quantize == "int8") options.int8 = true;
+  options.dequantize = o.quantize == "none";
+  const std::optional<BitsAndBytesConfig> wanted = wanted_quantization(config, o);
+  if (wanted && !is_quantized(config)) {
+    options.int8 = wanted->load_in_8bit;
+    if (!options.int8) options.quantize = wanted->quant_type;
+    options.double_quant = wanted->use_double_quant;
+  }
   options.placement = placement_of(o);
   return options;
+}
+
+// The last part of a path, or of a name on the Hugging Face hub.
+std::string last_part(const std::string& name) {
+  const fs::path path = fs::absolute(name).lexically_normal();
+  return path.has_filename() ? path.filename() : path.parent_path().filename();
 }
 
 void check_one_model(const ModelOptions& o) {
@@ -118,9 +153,36 @@ Json model_config(const ModelOptions& o) {
                          : Json::read(o.model + "/config.json");
 }
 
+void default_to_nf4(ModelOptions& o) {
+  if (!o.quantize.empty() || is_quantized(model_config(o))) return;
+  o.quantize = "nf4";
+  o.double_quant = true;
+}
+
+std::string format_name(const BitsAndBytesConfig& quantization) {
+  if (quantization.load_in_8bit) return "int8";
+  return std::string(to_string(quantization.quant_type)) +
+         (quantization.use_double_quant ? " with double quantization" : "");
+}
+
+std::optional<BitsAndBytesConfig> wanted_quantization(const Json& config, const ModelOptions& o) {
+  if (!is_quantized(config)) return as_asked(o);
+  if (o.quantize == "none" && !o.double_quant) return std::nullopt;
+  const auto stored =
+      BitsAndBytesConfig::from_json(config.at("quantization_config"), o.model + "/config.json");
+  if (is_as_asked(stored, o)) return stored;
+  const std::string format = o.quantize.empty() ? "" : "--quantize " + o.quantize;
+  const std::string nested = o.double_quant ? "--double-quant" : "";
+  throw UsageError(fmt::format(
+      "{}{}{}: {} is in {} already; leave it out, or restore the folder first (ch03_nf4 "
+      "dequantize)",
+      format, format.empty() || nested.empty() ? "" : " ", nested, o.model, format_name(stored)));
+}
+
 LlamaModel load(const ModelOptions& o) {
-  check_one_model(o);
-  LoadOptions options = load_options(o);
+  const Json config = model_config(o);
+  llama_config(config);  // another architecture is refused by its name, before weights are missed
+  LoadOptions options = load_options(config, o);
   std::optional<Progress> progress;  // of what takes long: the embedded model's layers do not
   options.on_layer = [&](std::size_t done, std::size_t all) {
     const auto layers = static_cast<std::int64_t>(all);
@@ -132,14 +194,31 @@ LlamaModel load(const ModelOptions& o) {
                                       RandomWeights(options.placement.device, 0), options)
                          : load_model(o.model, options);
   if (progress) progress->finish("");
-  for (const std::string& folder : o.adapters) attach_lora(model, read_adapter(folder));
+  for (const std::string& folder : o.adapters) {
+    const PeftAdapter adapter = read_adapter(folder);
+    attach_lora(model, adapter);
+    note_other_base(adapter, o.model);
+  }
   return model;
+}
+
+void note_other_base(const PeftAdapter& adapter, const std::string& model_folder) {
+  const auto& base = adapter.config.base_model_name_or_path;
+  if (!base || base->empty() || model_folder.empty()) return;
+  std::vector<std::string> names{last_part(model_folder)};
+  const Json config = Json::read(model_folder + "/config.json");
+  if (const Json* name = config.find("_name_or_path")) {
+    if (!name->as_string().empty()) names.push_back(last_part(name->as_string()));
+  }
+  if (std::ranges::find(names, last_part(*base)) != names.end()) return;
+  fmt::print(stderr, "{}: was made for {}; {} fits in its sizes, but may have other weights\n",
+             adapter.path, *base, model_folder);
 }
 
 Tokenizer tokenizer_of(const std::string& model_folder) {
   if (model_folder.empty()) throw UsageError("--model DIR is needed: no other has a tokenizer");
-  Tokenizer tokenizer = Tokenizer::load(model_folder);
   const LlamaConfig c = llama_config(Json::read(model_folder + "/config.json"));
+  Tokenizer tokenizer = Tokenizer::load(model_folder);
   if (tokenizer.vocab_size() > c.vocab_size) {
     throw BadInput(model_folder, "tokenizer",
                    fmt::format("has {} tokens, the model {} embeddings", tokenizer.vocab_size(),

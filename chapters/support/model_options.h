@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/bitsandbytes.h"
+#include "checkpoint/peft_adapter.h"
 #include "course/options.h"
 #include "llama/load.h"
 #include "text/batch.h"
@@ -49,13 +51,32 @@ void settle(ModelOptions& o);
 void add_adapter_option(Options& verb, ModelOptions& o);
 
 /// Loads the model, and puts the adapters on it. Says in one line where arithmetic that was asked
-/// for is not what this processor computes in.
-/// @throws UsageError, BadInput, MachineLacks
+/// for is not what this processor computes in, and where an adapter was made for another base.
+/// @throws UsageError as wanted_quantization, BadInput, MachineLacks
 LlamaModel load(const ModelOptions& o);
 
 /// config.json of the folder, or of the shape that --random-model names; no weights are looked at.
 /// @throws UsageError unless one of the two is given; BadInput
 Json model_config(const ModelOptions& o);
+
+/// A base that is not quantized yet becomes NF4 with double quantization unless told otherwise:
+/// what `train` does, and so what `plan` plans.
+void default_to_nf4(ModelOptions& o);
+
+/// How the decoder's linear maps will be held: as the folder has them, or as --quantize says;
+/// nothing: dense.
+/// @param config  model_config(o)
+/// @throws UsageError where the options ask for another format than a quantized folder has, or for
+///         double quantization of nothing; BadInput on quantization_config
+std::optional<BitsAndBytesConfig> wanted_quantization(const Json& config, const ModelOptions& o);
+
+/// "int8", "nf4", "fp4 with double quantization".
+std::string format_name(const BitsAndBytesConfig& quantization);
+
+/// Says in one line on stderr that an adapter was made for another base than this folder: where the
+/// last part of its base_model_name_or_path is neither the folder's name nor the last part of
+/// _name_or_path in config.json.
+void note_other_base(const PeftAdapter& adapter, const std::string& model_folder);
 
 /// The arithmetic that --bf16, --fp16, --dtype or --bnb-4bit-compute-dtype asks for, if one does.
 /// @throws UsageError on --bf16 beside --fp16

@@ -15,7 +15,7 @@ namespace qlora {
 /// --bnb-4bit-compute-dtype says, else the folder's own dtype.
 /// @param training  settled
 /// @throws UsageError, BadInput
-TrainingShape training_shape(const ModelOptions& model, const TrainingOptions& training);
+TrainingShape training_shape(ModelOptions model, const TrainingOptions& training);
 
 /// "nf4 with double quantization", "int8", "bfloat16".
 std::string base_format(const TrainingShape& shape);

@@ -33,15 +33,17 @@ PriceData read_price_data(const std::string& model_folder, const std::string& te
   return d;
 }
 
-void add_price_options(Options& options, PriceRun& run) {
+void add_price_options(Options& options, PriceRun& run, std::string_view except) {
   options.add("--device", run.device, "where to compute").choices({"auto", "cpu", "cuda"});
   options.add("--dtype", run.dtype, "arithmetic; default: bfloat16 on a GPU that has it")
       .choices({"float32", "float16", "bfloat16"});
   options.add("--items", run.items, "training items to see").at_least(1);
   options.add("--test-items", run.test_items, "test items to measure, the first ones; 0: all")
       .at_least(0);
-  options.add("--learning-rate", run.learning_rate, "at its peak");
-  options.add("--r", run.r, "rank of the adapters").at_least(1);
+  if (except != "--learning-rate") {
+    options.add("--learning-rate", run.learning_rate, "at its peak");
+  }
+  if (except != "--r") options.add("--r", run.r, "rank of the adapters").at_least(1);
   options.add("--batch-size", run.batch_size, "items a step").at_least(1);
 }
 

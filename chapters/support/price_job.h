@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "course/experiment.h"
@@ -43,7 +44,8 @@ struct PriceRun {
 };
 
 /// Adds --device, --dtype, --items, --test-items, --learning-rate, --r and --batch-size.
-void add_price_options(Options& options, PriceRun& run);
+/// @param except  the one of --learning-rate and --r that is no option: its runs differ in it
+void add_price_options(Options& options, PriceRun& run, std::string_view except = "");
 
 /// The device and arithmetic of the run. @throws MachineLacks
 Placement placement_of(const PriceRun& run);

@@ -39,12 +39,28 @@ std::string shard_name(std::size_t shard, std::size_t count) {
   return "model-" + five_digits(shard + 1) + "-of-" + five_digits(count) + ".safetensors";
 }
 
+std::string in_lower_case(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+// What belongs to the model whatever its weights are: its tokenizer, its templates and settings,
+// its licence. Logs, figures and rows are of a run, and a README speaks of the one model.
 bool is_companion(const fs::path& file) {
-  static constexpr std::array<std::string_view, 9> weights{
-      ".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".ckpt", ".onnx"};
-  const std::string name = file.filename().string();
-  return name.front() != '.' && name != "config.json" && !name.ends_with(".index.json") &&
-         std::find(weights.begin(), weights.end(), file.extension().string()) == weights.end();
+  static constexpr std::array<std::string_view, 7> names{
+      "added_tokens.json",       "chat_template.jinja", "chat_template.json", "merges.txt",
+      "special_tokens_map.json", "vocab.json",          "vocab.txt"};
+  static constexpr std::array<std::string_view, 5> beginnings{"tokenizer.", "license", "licence",
+                                                              "notice", "use_policy"};
+  static constexpr std::array<std::string_view, 3> ends{"_config.json", ".model", ".tiktoken"};
+  const std::string name = in_lower_case(file.filename().string());
+  const auto begins = [&](std::string_view part) { return name.starts_with(part); };
+  const auto ends_in = [&](std::string_view part) { return name.ends_with(part); };
+  return name != "adapter_config.json" &&
+         (std::ranges::find(names, name) != names.end() ||
+          std::ranges::any_of(beginnings, begins) || std::ranges::any_of(ends, ends_in));
 }
 
 }  // namespace
@@ -98,14 +114,13 @@ void write_config(const std::string& folder, const Json& config) {
   write_atomically(folder + "/config.json", config.dump(2, true) + "\n");
 }
 
-void check_output_folder(const std::string& input, const std::string& output,
-                         const std::string& mark) {
-  namespace fs = std::filesystem;
+void check_output_folder(const std::string& input, const std::string& output) {
   std::error_code error;
   if (fs::equivalent(input, output, error)) throw BadInput(output, "", "is the input itself");
-  if (!fs::exists(output, error) || fs::exists(output + "/" + mark, error)) return;
+  if (!fs::exists(output, error)) return;
+  if (!fs::is_directory(output, error)) throw BadInput(output, "", "is not a folder");
   if (!fs::is_empty(output, error) || error) {
-    throw BadInput(output, "", "exists and holds no " + mark + ": it will not be replaced");
+    throw BadInput(output, "", "is not empty: it will not be replaced, give another folder");
   }
 }
 

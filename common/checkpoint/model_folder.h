@@ -52,10 +52,9 @@ class ModelWriter {
 void write_config(const std::string& folder, const Json& config);
 
 /// Checks that a folder may be written: write_folder_atomically replaces the one that is there,
-/// which must be empty or hold `mark`, as a model or an adapter does, and not be the input.
+/// which must be empty, so that no file is ever deleted, and not be the input.
 /// @throws BadInput
-void check_output_folder(const std::string& input, const std::string& output,
-                         const std::string& mark = "config.json");
+void check_output_folder(const std::string& input, const std::string& output);
 
 /// The dtype that config.json gives the weights, if it does.
 std::optional<DType> dtype_of(const Json& config);
@@ -63,8 +62,9 @@ std::optional<DType> dtype_of(const Json& config);
 /// config.json of the folder without quantization_config; a dtype that is given becomes its dtype.
 Json unquantized_config(const ModelFolder& folder, std::optional<DType> dtype);
 
-/// Copies what a model folder holds beside config.json and the weights: the tokenizer, the chat
-/// template, generation_config.json, the licence. @throws BadInput
+/// Copies what belongs to a model beside config.json and the weights: the tokenizer's files, the
+/// chat template, generation_config.json and the like, the licence. Other files (a README, logs,
+/// figures, rows) are of the one model or of a run, and stay behind. @throws BadInput
 void copy_companions(const std::string& from, const std::string& to);
 
 }  // namespace qlora

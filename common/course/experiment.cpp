@@ -117,9 +117,9 @@ void summarize(Json& results, const Experiment& e, const ExperimentOptions& o,
     table.add(row);
     results["variants"].push_back(variant);
   }
-  std::printf("%s\n\n%s\nMean and standard deviation over %lld seeds; written to %s.\n",
+  std::printf("%s\n\n%s\nMean and standard deviation over %lld seed%s; written to %s.\n",
               e.question.c_str(), table.text().c_str(), static_cast<long long>(o.seeds),
-              folder.c_str());
+              o.seeds == 1 ? "" : "s", folder.c_str());
   write_svg((fs::path(folder) / (e.name + ".svg")).string(), chart);
 }
 

@@ -1,9 +1,10 @@
 #include "llama/load.h"
 
 #include <algorithm>
-#include <filesystem>
+#include <set>
 
 #include "checkpoint/bitsandbytes.h"
+#include "checkpoint/conversion.h"
 #include "checkpoint/eight_bit.h"
 #include "core/error.h"
 #include "ops/device_memory.h"
@@ -85,6 +86,34 @@ class Loader {
   const Placement& to_;
 };
 
+// The names of what load_model() reads of the decoder's layers.
+std::set<std::string> weights_of_layers(const LlamaConfig& config) {
+  std::set<std::string> names;
+  const LlamaModel model = model_skeleton(config);
+  model.for_each_projection(
+      [&](const LinearGroup&, const Projection& p) { names.insert(p.name + ".weight"); });
+  for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    const std::string prefix = "model.layers." + std::to_string(l) + ".";
+    names.insert(prefix + "input_layernorm.weight");
+    names.insert(prefix + "post_attention_layernorm.weight");
+  }
+  return names;
+}
+
+// A tensor of a layer that nothing would read belongs to another model than config.json describes.
+// Older files have the rotary frequencies, which are computed here.
+void refuse_unread(const TensorFiles& tensors, const LlamaConfig& config) {
+  std::set<std::string> known = all_companions(tensors);
+  known.merge(weights_of_layers(config));
+  for (const std::string& name : tensors.names_with_prefix("model.layers.")) {
+    if (known.contains(name) || name.ends_with(".rotary_emb.inv_freq")) continue;
+    throw BadInput(tensors.file_of(name).path(), name,
+                   "expected no such tensor: config.json says " +
+                       std::to_string(config.num_hidden_layers) + " layers of " +
+                       config.model_type);
+  }
+}
+
 }  // namespace
 
 LlamaModel load_model(const LlamaConfig& config, const WeightSource& source,
@@ -112,11 +141,15 @@ LlamaModel load_model(const LlamaConfig& config, const WeightSource& source,
 }
 
 LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options) {
+  const LlamaConfig config = llama_config(folder.config);
   quantization_of(folder);  // refuses a quantization_config that the weights do not bear out
-  return load_model(llama_config(folder.config), FileWeights(folder.tensors), options);
+  refuse_unread(folder.tensors, config);
+  return load_model(config, FileWeights(folder.tensors), options);
 }
 
 LlamaModel load_model(const std::string& path, const LoadOptions& options) {
+  // Another architecture is refused by its name, whether or not its weights are there.
+  llama_config(Json::read(path + "/config.json"));
   return load_model(ModelFolder::open(path), options);
 }
 

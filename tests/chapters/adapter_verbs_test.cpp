@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "checkpoint/combine_adapters.h"
 #include "checkpoint/model_folder.h"
@@ -72,6 +73,57 @@ TEST(MergeVerb, WithoutAModelAdaptersAreCombined) {
     EXPECT_TRUE(same_bytes(ours.modules[i].A, expected.modules[i].A));
     EXPECT_TRUE(same_bytes(ours.modules[i].B, expected.modules[i].B));
   }
+}
+
+TEST(MergeVerb, NeverReplacesAFolderThatHoldsAnything) {
+  const std::string base = golden("llama/a_fp32"), note = out() + "/note.txt";
+  fs::create_directories(out());
+  for (const char* name : {"/config.json", "/adapter_config.json", "/note.txt"}) {
+    std::ofstream(out() + name) << "{}";
+  }
+  const std::vector<std::string> with_a_model{
+      "merge", "--model", base, "--adapter", golden("qlora/adapter_nonzero"), "--output", out()};
+  const std::vector<std::string> without{"merge", "--adapter", kFirst, "--output", out()};
+  for (const auto& arguments : {with_a_model, without}) {
+    const testing::Ended ended = ch13(arguments);
+    EXPECT_EQ(ended.exit_code, 3) << ended.output;
+    EXPECT_NE(ended.output.find("out: is not empty"), std::string::npos) << ended.output;
+    EXPECT_TRUE(fs::exists(note));
+  }
+}
+
+TEST(MergeVerb, SaysWhereAnAdapterWasMadeForAnotherBase) {
+  const std::string adapter = golden("qlora/adapter_nonzero");  // made for golden/llama/a_fp32
+  for (const std::string name : {"a_fp32", "a_bf16"}) {
+    const testing::Ended ended = ch13({"merge", "--model", golden("llama/" + name), "--adapter",
+                                       adapter, "--output", out() + name});
+    ASSERT_TRUE(ended.ok()) << ended.output;
+    const std::size_t said = ended.output.find(adapter + ": was made for golden/llama/a_fp32; ");
+    EXPECT_EQ(said != std::string::npos, name == "a_bf16") << ended.output;
+  }
+}
+
+TEST(AdapterLesson, SwitchingLeavesTheBaseAndUnmergingDoesNot) {
+  const std::string json = (scratch() / "lesson.json").string();
+  const testing::Ended ended = ch13({"--json", json});
+  ASSERT_TRUE(ended.ok()) << ended.output;
+  const Json lesson = Json::read(json);
+  const auto number = [&](std::size_t row, const char* name) {
+    return lesson.at("switching").at(row).at(name).as_number();
+  };
+  ASSERT_EQ(lesson.at("switching").size(), 7u);
+  for (std::size_t row = 0; row < 5; ++row) EXPECT_EQ(number(row, "changed"), 0) << row;
+  for (const char* loss : {"loss_on_first", "loss_on_second"}) {
+    EXPECT_EQ(number(4, loss), number(0, loss)) << "the same bytes give the same loss";
+    // float32 rounds the merged weights: 24 bits of each
+    EXPECT_NEAR(number(5, loss), number(3, loss), 1e-4);
+    EXPECT_LT(number(3, loss), number(0, loss)) << "both together know both texts";
+  }
+  EXPECT_LT(number(1, "loss_on_first"), number(0, "loss_on_first"));
+  EXPECT_LT(number(2, "loss_on_second"), number(0, "loss_on_second"));
+  EXPECT_GT(number(5, "changed"), 0.9);
+  EXPECT_GT(number(6, "changed"), 0.0);
+  EXPECT_LT(number(6, "off"), 1e-7);  // two roundings of 2^-24 each, some 6e-8 at the most
 }
 
 struct Refusal {

@@ -68,6 +68,87 @@ TEST(InspectVerb, ShowsQuantizationAndAdapters) {
   EXPECT_NE(int8.output.find("Linear8bitLt(in_features=2048"), std::string::npos) << int8.output;
 }
 
+// What the folder is in, and what to do, in one line.
+void expect_refused(const testing::Ended& ended, int exit_code, const std::string& line) {
+  EXPECT_EQ(ended.exit_code, exit_code) << ended.output;
+  EXPECT_NE(ended.output.find(line), std::string::npos) << ended.output;
+  EXPECT_EQ(std::count(ended.output.begin(), ended.output.end(), '\n'), 1) << ended.output;
+}
+
+TEST(QuantizeOption, IsRefusedWhereTheFolderIsInAnotherFormat) {
+  std::ofstream(scratch() / "ids.json") << R"({"input_ids": [[1, 2, 3]]})";
+  const std::string nf4 = golden("llama_nf4/a"), int8 = golden("llama_nf4/a_int8");
+  const std::string fp4 = golden("llama_nf4/b_fp4_nodq"), dense = golden("llama/a_fp32");
+  const std::string nested = " is in nf4 with double quantization already; leave it out, or ";
+  for (const std::string& verb :
+       {std::string("$ch08 inspect"), std::string("$ch08 logits --ids ids.json --output l.st")}) {
+    const auto asked = [&](const std::string& model, const std::string& options) {
+      return shell(verb + " --model " + model + " " + options);
+    };
+    for (const std::string format : {"fp4", "int8"}) {
+      expect_refused(asked(nf4, "--quantize " + format), 2,
+                     "--quantize " + format + ": " + nf4 + nested);
+    }
+    expect_refused(asked(int8, "--quantize nf4"), 2, " is in int8 already");
+    expect_refused(asked(fp4, "--double-quant"), 2,
+                   "--double-quant: " + fp4 + " is in fp4 already");
+    expect_refused(asked(fp4, "--quantize fp4 --double-quant"), 2,
+                   "--quantize fp4 --double-quant: ");
+    expect_refused(asked(dense, "--double-quant"), 2, "--double-quant says nothing without");
+    expect_refused(asked(dense, "--quantize int8 --double-quant"), 2, "says nothing without");
+    // What it has, and what restores it, is taken.
+    for (const char* options : {"", "--quantize nf4", "--quantize nf4 --double-quant",
+                                "--double-quant", "--quantize none"}) {
+      EXPECT_TRUE(asked(nf4, options).ok()) << options;
+    }
+    EXPECT_TRUE(asked(int8, "--quantize int8").ok());
+    EXPECT_TRUE(asked(dense, "--quantize nf4 --double-quant").ok());
+  }
+}
+
+TEST(InspectVerb, RefusesAnAdapterThatNamesNoModuleOfTheModel) {
+  const fs::path adapter = scratch() / "adapter";
+  fs::copy(golden("qlora/adapter_std"), adapter);
+  Json config = Json::read((adapter / "adapter_config.json").string());
+  config["target_modules"] = "c_attn";
+  std::ofstream(adapter / "adapter_config.json") << config.dump();
+  expect_refused(
+      shell("$ch08 inspect --model " + golden("llama/a_fp32") + " --adapter " + adapter.string()),
+      3, adapter.string() + "/adapter_config.json: target_modules: ");
+}
+
+TEST(LogitsVerb, NamesAnArchitectureBeforeItMissesTheWeights) {
+  Json config = Json::read(golden("llama/a_fp32") + "/config.json");
+  config["model_type"] = "qwen2";
+  const std::string folder = config_alone(config);
+  std::ofstream(scratch() / "ids.json") << R"({"input_ids": [[1, 2, 3]]})";
+  for (const std::string verb : {"logits --ids ids.json --output l.st", "generate --prompt hi"}) {
+    expect_refused(shell("$ch08 " + verb + " --model " + folder), 3,
+                   folder + "/config.json: model_type: found \"qwen2\"");
+  }
+}
+
+TEST(LogitsVerb, SaysOnceThatAnAdapterWasMadeForAnotherBase) {
+  std::ofstream(scratch() / "ids.json") << R"({"input_ids": [[1, 2, 3]]})";
+  const fs::path other = scratch() / "other", known = scratch() / "known";
+  for (const fs::path& folder : {other, known}) fs::copy(golden("llama/a_fp32"), folder);
+  Json config = Json::read((known / "config.json").string());
+  config["_name_or_path"] = "somebody/a_fp32";
+  std::ofstream(known / "config.json") << config.dump();
+  const auto said = [&](const std::string& model) {
+    const testing::Ended ended = shell("$ch08 logits --ids ids.json --output l.st --model " +
+                                       model + " --adapter " + golden("qlora/adapter_nonzero"));
+    EXPECT_TRUE(ended.ok()) << ended.output;
+    const std::string line = ": was made for golden/llama/a_fp32; ";
+    const std::size_t at = ended.output.find(line);
+    if (at == std::string::npos) return 0;
+    return ended.output.find(line, at + 1) == std::string::npos ? 1 : 2;
+  };
+  EXPECT_EQ(said(other.string()), 1);
+  EXPECT_EQ(said(known.string()), 0);
+  EXPECT_EQ(said(golden("llama/a_fp32") + "/"), 0);
+}
+
 TEST(ChatVerb, AnswersLineByLine) {
   const testing::Ended ended = shell(
       "printf 'What is a lamp?\\n\\nAnd a chair?\\n' | $ch08 generate --chat --system 'Be "

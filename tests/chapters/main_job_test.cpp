@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "core/json.h"
 #include "support/golden.h"
@@ -57,6 +58,46 @@ TEST(Experiments, RankCountsWhatItTrains) {
   EXPECT_TRUE(fs::exists(scratch() / "runs/experiment-rank/rank.svg"));
 }
 
+TEST(Experiments, DoraTrainsItsMagnitudesBeside) {
+  const testing::Ended ended = run({"experiment", "dora", "--seeds", "1", "--json", "dora.json"});
+  ASSERT_TRUE(ended.ok()) << ended.output;
+  EXPECT_NE(ended.output.find("over 1 seed;"), std::string::npos) << ended.output;
+  const Json results = Json::read(scratch() / "dora.json");
+  ASSERT_EQ(results.at("variants").size(), 9u);
+  const double magnitudes = 6.0 * (2 * 192 + 2 * 64 + 2 * 512 + 192);  // one an output
+  std::size_t row = 0;
+  for (const double r : {4.0, 16.0, 32.0}) {
+    EXPECT_EQ(mean_of(results, row, "trained"), 20352 * r);
+    EXPECT_EQ(mean_of(results, row + 1, "trained"), 20352 * r);
+    EXPECT_EQ(mean_of(results, row + 2, "trained"), 20352 * r + magnitudes);
+    // The three start alike, and rsLoRA's update is sqrt r times as large: none is another's run.
+    EXPECT_NE(mean_of(results, row, "test loss"), mean_of(results, row + 1, "test loss"));
+    EXPECT_NE(mean_of(results, row, "test loss"), mean_of(results, row + 2, "test loss"));
+    row += 3;
+  }
+}
+
+TEST(Experiments, WhatTheVariantsDifferInIsNoOption) {
+  for (const char* name : {"rank", "alpha-rule", "dora"}) {
+    const testing::Ended ended = run({"experiment", name, "--r", "7"});
+    EXPECT_EQ(ended.exit_code, 2) << name;
+    EXPECT_NE(ended.output.find("--r"), std::string::npos) << ended.output;
+  }
+  EXPECT_EQ(run({"experiment", "learning-rate", "--learning-rate", "1"}).exit_code, 2);
+}
+
+TEST(Experiments, NeedABaseThatIsNotQuantizedYet) {
+  const fs::path folder = scratch() / "int8";
+  fs::copy(QLORA_TINY_LLAMA, folder);
+  Json config = Json::read(folder / "config.json");
+  config["quantization_config"]["load_in_8bit"] = true;
+  std::ofstream(folder / "config.json") << config.dump();
+  const testing::Ended ended = run({"experiment", "base-format", "--model", folder.string()});
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_NE(ended.output.find("int8/config.json: quantization_config"), std::string::npos)
+      << ended.output;
+}
+
 TEST(Experiments, BaseFormatsTakeTheirBytes) {
   const testing::Ended ended =
       run({"experiment", "base-format", "--seeds", "1", "--json", "formats.json"});
@@ -80,8 +121,8 @@ TEST(Experiments, ALossThatIsNoNumberIsAFailedRunAndNotTheEnd) {
 TEST(Experiments, EachHasAVerb) {
   const testing::Ended help = testing::run_process(
       {QLORA_BIN "/ch12_qlora_finetuning", "experiment", "--help"}, scratch().string(), 60);
-  for (const char* name : {"rank", "alpha", "alpha-rule", "targets", "learning-rate", "base-format",
-                           "lora-against-qlora", "random-base"}) {
+  for (const char* name : {"rank", "alpha", "alpha-rule", "dora", "targets", "learning-rate",
+                           "base-format", "lora-against-qlora", "random-base"}) {
     EXPECT_NE(help.output.find(std::string("  ") + name + " "), std::string::npos) << name;
   }
 }

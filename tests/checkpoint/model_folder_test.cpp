@@ -172,14 +172,21 @@ TEST(ModelWriter, RealShapesSplitWhereTransformersSplitsThem) {
   EXPECT_NE(headers[1].find("layers.20.mlp.down_proj"), std::string::npos);
 }
 
-TEST(CopyCompanions, LeavesWeightsAndConfigBehind) {
+TEST(CopyCompanions, TakesWhatBelongsToAModelAndNothingElse) {
   const fs::path from = scratch() / "from";
   const fs::path to = scratch() / "to";
   fs::create_directories(from / "folder");
   fs::create_directories(to);
+  const std::vector<std::string> belong{
+      "LICENSE.txt",         "USE_POLICY.md",           "added_tokens.json",
+      "chat_template.jinja", "generation_config.json",  "merges.txt",
+      "sentencepiece.model", "special_tokens_map.json", "tokenizer.json",
+      "tokenizer.model",     "tokenizer_config.json",   "vocab.json"};
+  for (const std::string& name : belong) write_text((from / name).string(), "x");
   for (const char* name :
        {"config.json", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-        "tokenizer.json", "tokenizer.model", "generation_config.json", ".gitattributes"}) {
+        ".gitattributes", "README.md", "held_out.jsonl", "pretraining.json", "pretraining_loss.svg",
+        "trainer_state.json", "adapter_config.json", "note.txt"}) {
     write_text((from / name).string(), "x");
   }
   copy_companions(from.string(), to.string());
@@ -188,9 +195,19 @@ TEST(CopyCompanions, LeavesWeightsAndConfigBehind) {
     copied.push_back(entry.path().filename().string());
   }
   std::sort(copied.begin(), copied.end());
-  EXPECT_EQ(copied, (std::vector<std::string>{"generation_config.json", "tokenizer.json",
-                                              "tokenizer.model"}));
+  EXPECT_EQ(copied, belong);
   EXPECT_BAD_INPUT(copy_companions("/nowhere", to.string()), "/nowhere");
+}
+
+TEST(OutputFolder, IsNewOrEmpty) {
+  const std::string input = scratch().string(), output = (scratch() / "out").string();
+  EXPECT_NO_THROW(check_output_folder(input, output));
+  fs::create_directories(output);
+  EXPECT_NO_THROW(check_output_folder(input, output));
+  write_text(output + "/config.json", "{}");  // a model, whoever made it
+  EXPECT_BAD_INPUT(check_output_folder(input, output), "out: is not empty");
+  EXPECT_BAD_INPUT(check_output_folder(input, output + "/config.json"), "is not a folder");
+  EXPECT_BAD_INPUT(check_output_folder(input, input), "is the input itself");
 }
 
 }  // namespace

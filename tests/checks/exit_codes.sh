@@ -164,6 +164,28 @@ for number in nonsense 7 7.5.1 -7.5; do
   expect 2 'compute-capability must be two numbers' train --compute-capability "$number"
 done
 
+# folders that are in a format already, other bases, and outputs that would replace something
+nf4=$root/tests/golden/llama_nf4/a adapter=$root/tests/golden/qlora/adapter_nonzero
+expect 2 'quantize fp4: .*is in nf4 with double quantization already' tune "$nf4" --data "$work/data.jsonl" --quantize fp4
+expect 2 'quantize int8: .*llama_nf4/a is in nf4' tune "$nf4" --data "$work/data.jsonl" --load-in-8bit
+plan 2 'quantize int8: .*is in nf4' --model "$nf4" --quantize int8
+expect 2 'double-quant says nothing without' "$bin/ch08_llama_decoder" generate --model "$tiny" --double-quant --prompt hi
+expect 2 'double-quant says nothing without' "$bin/ch14_evaluation" evaluate --model "$tiny" --double-quant \
+  --data "$root/data/prices/test.jsonl" --report "$work/out"
+copy shallow "$model" && sed -i 's/"num_hidden_layers": 3/"num_hidden_layers": 2/' "$work/shallow/config.json"
+logits 3 'shallow/model.safetensors: model.layers.2.*: expected no such tensor' "$work/shallow" "$work/ids.json"
+rm "$work/qwen2/model.safetensors"
+logits 3 'qwen2/config.json: model_type' "$work/qwen2" "$work/ids.json"
+expect 3 'qwen2/config.json: model_type' "$bin/ch14_evaluation" evaluate --model "$work/qwen2" \
+  --data "$root/data/prices/test.jsonl" --report "$work/out"
+copy astray "$adapter" && sed -i 's/_proj"/_none"/' "$work/astray/adapter_config.json"
+expect 3 'astray/adapter_config.json: target_modules: ' "$bin/ch08_llama_decoder" inspect --model "$model" --adapter "$work/astray"
+mkdir "$work/full" && touch "$work/full/config.json" "$work/full/note.txt"
+expect 3 'full: is not empty' "$bin/ch13_adapters" merge --model "$model" --adapter "$adapter" --output "$work/full"
+expect 3 'full: is not empty' "$bin/ch03_nf4" quantize --model "$model" --output "$work/full"
+expect 2 'unknown option --r\b|--r' "$bin/ch12_qlora_finetuning" experiment rank --r 7
+[[ -e $work/full/note.txt ]] || { echo "a file of somebody else was removed"; bad=1; }
+
 # a GPU that is not there, or no back end for it: what was asked for cannot be, auto computes on the CPU
 export CUDA_VISIBLE_DEVICES=
 no_gpu='no CUDA back end; --device cpu|there is no GPU to use: '
