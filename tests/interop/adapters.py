@@ -6,7 +6,7 @@ transformers with PEFT, all in float32 on the CPU and on the same base:
 
   read    an adapter that PEFT wrote, with B not zero and random magnitudes, here
   trained two steps of ch12_qlora_finetuning train, and its adapter in PEFT
-  both    two adapters of PEFT at once, here and there
+  both    two adapters at once, here and there: PEFT's, and two that were trained here
   svd, cat, linear
           add_weighted_adapter of PEFT, and ch13_adapters merge without a model, the result in PEFT
   merged  ch13_adapters merge into the base, the folder in transformers, against merge_and_unload
@@ -103,12 +103,13 @@ def main():
         there = logits(model)
         assert (there - bare).abs().max() > 0.1, "the adapter does nothing"
         compare(f"{kind}: read", course_logits(folder), there)
-        merged = a.work / "merged"
+        merged = a.work / "merged" / folder.name
         course("ch13_adapters", "merge", "--model", a.base, "--adapter", folder, "--dtype", "float32",
                "--output", merged)
         compare(f"{kind}: merged", logits(plain(merged)), logits(model.merge_and_unload()))
-    for kind in ("LoRA", "rsLoRA", "DoRA"):
-        out = a.work / f"trained-{kind}"
+    trained = {}
+    for kind in ("LoRA", "rsLoRA", "DoRA", "DoRA, rank-stabilized"):
+        out = trained[kind] = a.work / f"trained-{kind.replace(', ', '-')}"
         flags = [f"--{key.replace('_', '-')}" for key in KINDS[kind]]
         course("ch12_qlora_finetuning", "train", "--model", a.base, "--data", data, "--output-dir", out,
                "--quantize", "none", "--max-steps", 2, "--learning-rate", 2e-2, "--r", 6,
@@ -123,6 +124,10 @@ def main():
     model.load_adapter(second, "second")
     model.base_model.set_adapter(["first", "second"])
     compare("LoRA: both", course_logits(first, second), logits(model))
+    tuned = peft.PeftModel.from_pretrained(plain(), trained["LoRA"], adapter_name="first")
+    tuned.load_adapter(trained["rsLoRA"], "second")
+    tuned.base_model.set_adapter(["first", "second"])
+    compare("trained: both", course_logits(trained["LoRA"], trained["rsLoRA"]), logits(tuned))
     for how in ("linear", "cat", "svd"):
         model.add_weighted_adapter(["first", "second"], [0.7, -0.4], how, combination_type=how)
         model.set_adapter(how)
