@@ -168,10 +168,20 @@ void fill_claims(Ledger& ledger, const CourseInputs& inputs) {
   ledger.test("AR-18", "RmsNorm.FollowsItsEquation");
   ledger.test("AR-22", "Chapter08.OnlyTheRotationKnowsPositions");
   ledger.test("AR-24", "Chapter08.InstructHasTheShapesOfTheBase");
-  ledger.not_checkable("AR-37");
+  ledger.not_checkable(
+      "AR-37",
+      "Only the slopes are arithmetic [AR-36]; whether deep networks train better takes many "
+      "trainings of large ones, and this decoder has no ReLU.",
+      "in Python with transformers: train LlamaForCausalLM(LlamaConfig(hidden_act=ACT)) from "
+      "nothing with ACT \"silu\" and \"relu\", over the same data and at least three seeds; "
+      "compare gradient norms and held-out loss");
   ledger.test("AR-38", "Chapter08.WeightsLieAsOutTimesIn");
   ledger.test("AR-39", "Chapter08.ALayerOfNeuronsIsOneMatrixProduct");
-  ledger.not_checkable("AR-40");
+  ledger.not_checkable(
+      "AR-40",
+      "What GPUs were built for is history, and their advantage shows only where there is one.",
+      "on a machine with a GPU: ./course run 8 generate --model DIR --prompt TEXT --json FILE with "
+      "--device cpu and with --device cuda; compare tokens_per_second");
   ledger.test("AR-41", "Attention.WeightsSumToOne");
   ledger.test("AR-42", "Chapter08.OnlyAttentionMovesInformation");
 }

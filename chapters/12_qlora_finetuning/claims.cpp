@@ -95,8 +95,6 @@ void savings(Ledger& ledger, const CourseInputs& in) {
 }
 
 void names(Ledger& ledger, const CourseInputs& in) {
-  ledger.test("QL-22", "GoldenNf4Bf16.WhatPeopleRun");
-  ledger.test("QL-23", "GoldenAdapter.BaseAloneInNf4");
   for (const auto& [id, base] : {std::pair{"QL-25", &in.deepseek}, {"QL-26", &in.qwen}}) {
     const std::int64_t parameters = base->shapes().parameters;
     const auto said = base->name.find(fmt::format("{:.1f}", number(parameters) / kGiga));
@@ -133,6 +131,61 @@ void history(Ledger& ledger, const CourseInputs& in) {
     right = right && year == p.year;
   }
   ledger.checked("QL-32", joined(papers, "; "), right);
+}
+
+// What an account, a licence or a hosted machine decides.
+void hosted(Ledger& ledger) {
+  ledger.not_checkable(
+      "QL-04",
+      "The repository is gated: its files come with an accepted licence and a token; the shapes "
+      "are known without it (chapter 8).",
+      "hf download meta-llama/Llama-3.2-3B --local-dir DIR; ./course run 8 inspect --model DIR; "
+      "./course run 9 plan --model DIR --config chapters/12_qlora_finetuning/configs/basic.json");
+  ledger.not_checkable(
+      "QL-12", "The checkpoint is gated, and a name for what comes out of it decides nothing here.",
+      "hf download meta-llama/Llama-2-7b-chat-hf --local-dir DIR; ./course run 12 train --model "
+      "DIR --data FILE --config chapters/12_qlora_finetuning/configs/llama_2_7b_chat.json "
+      "--output-dir ADAPTER; ./course run 13 merge --model DIR --adapter ADAPTER --output "
+      "Llama-2-7b-chat-finetune");
+  ledger.not_checkable(
+      "QL-20",
+      "The message is bitsandbytes' own in a hosted runtime that has lost its GPU, and the cure is "
+      "that service's.",
+      "in Colab, load a model in 4 bits in a runtime without GPU, then follow the procedure and "
+      "load it again; here, on a machine without GPU, ./course run 12 train --device cuda --model "
+      "DIR --data FILE says so and ends with exit code 4");
+  ledger.not_checkable(
+      "QL-21", "What a hosted service gives away, and where its menus are, is that service's.",
+      "in Colab after Runtime > Change runtime type > T4: !nvidia-smi shows a Tesla T4 of "
+      "15360MiB");
+  ledger.not_checkable(
+      "QL-24", "It needs an account, its token, and the service that keeps the secret.",
+      "in Colab with HF_TOKEN among the secrets, after login(userdata.get('HF_TOKEN'), "
+      "add_to_git_credential=True): huggingface_hub.hf_hub_download('meta-llama/Llama-3.2-3B', "
+      "'config.json') gives a path");
+  ledger.not_checkable(
+      "QL-28", "Who may download a repository is decided by the hub, which is not here.",
+      "curl -sLo /dev/null -w '%{http_code}\n' "
+      "https://huggingface.co/meta-llama/Llama-3.2-3B/resolve/main/config.json without a token: "
+      "401 is a refusal");
+}
+
+// What only Python and its package index decide.
+void packages(Ledger& ledger) {
+  ledger.not_checkable(
+      "QL-22",
+      "Which packages there are is known to Python's package index; of the five names, the "
+      "course's line installs the first alone, the others stand in a comment.",
+      "python3 -m venv v && v/bin/pip install bitsandbytes transformers peft accelerate datasets");
+  ledger.not_checkable(
+      "QL-23",
+      "Whether Python finds these names is decided by the packages, which are not a part of this "
+      "program.",
+      "v/bin/python -c \"import os, re, math, torch; from tqdm import tqdm; from huggingface_hub "
+      "import login; from transformers import AutoModelForCausalLM, AutoTokenizer, "
+      "BitsAndBytesConfig, TrainingArguments, set_seed; from peft import LoraConfig, PeftModel; "
+      "from datetime import datetime\" where v is the environment of QL-22; in Colab also from "
+      "google.colab import userdata");
 }
 
 }  // namespace
@@ -209,9 +262,8 @@ void fill_claims(Ledger& ledger, const CourseInputs& inputs) {
   savings(ledger, inputs);
   names(ledger, inputs);
   history(ledger, inputs);
-  for (const char* id : {"QL-04", "QL-12", "QL-20", "QL-21", "QL-24", "QL-28"}) {
-    ledger.not_checkable(id);
-  }
+  hosted(ledger);
+  packages(ledger);
 }
 
 }  // namespace qlora::chapter12

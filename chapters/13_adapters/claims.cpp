@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "course/text.h"
+#include "llama/load.h"
+#include "llama/module_tree.h"
 
 namespace qlora::chapter13 {
 namespace {
@@ -54,6 +56,24 @@ std::string stored(const AdapterShape& a) {
   return fmt::format("[{0}, {1}] and [{2}, {0}]", a.R, a.linear.K, a.linear.N);
 }
 
+std::int64_t count(const std::string& text, std::string_view part) {
+  std::int64_t found = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++found;
+  return found;
+}
+
+// The lite model's modules as PEFT prints them, where equal layers stand as one.
+std::string lite_modules(const CourseInputs& in) {
+  LlamaConfig base = named_config("llama-3.2-3b");
+  base.num_hidden_layers = in.layers;
+  BitsAndBytesConfig nf4;
+  nf4.quant_type = QuantType::nf4;
+  NamedLora lite{"default", {}};
+  lite.config.r = in.lite_rank;
+  lite.config.target_modules = in.lite_modules;
+  return module_tree(to_json(base), nf4, {&lite, 1});
+}
+
 void tree(Ledger& ledger, const CourseInputs& in) {
   const std::vector<AdapterShape> lite = adapters(in, in.lite_modules, in.lite_rank);
   const auto wrapped = static_cast<std::int64_t>(lite.size());
@@ -69,7 +89,10 @@ void tree(Ledger& ledger, const CourseInputs& in) {
     const AdapterShape& a = first_named(lite, name);
     ledger.number(id, static_cast<double>(lora_parameters(a.linear, a.R)));
   }
-  ledger.number("AD-11", static_cast<double>((all - wrapped) + wrapped));
+  const std::string modules = lite_modules(in);
+  ledger.text("AD-11", fmt::format("{} untouched Linear4bit, {} wrapped",
+                                   in.layers * count(modules, "_proj): Linear4bit("),
+                                   in.layers * count(modules, "_proj): lora.Linear4bit(")));
   ledger.checked("AD-13", fmt::format("{} frozen layers with an A and a B each", wrapped),
                  wrapped == 4 * in.layers && wrapped < all);
 }
@@ -82,7 +105,10 @@ void fill_claims(Ledger& ledger, const CourseInputs& in) {
   ledger.test("AD-04", "GoldenSwitch.AdaptersComeAndGoOnOneBase");
   ledger.test("AD-05", "Combine.CatIsTheSumOfTheUpdates");
   ledger.test("AD-14", "GoldenMerge.IntoNf4");
-  ledger.not_checkable("AD-12");
+  ledger.not_checkable(
+      "AD-12", "The adapter is on the hub, and not here.",
+      "hf download ed-donner/price-2025-11-30_15.10.55-lite --local-dir DIR; ./course run 13 "
+      "inspect --adapter DIR should show r = 32, alpha = 64 and q, k, v, o");
 }
 
 }  // namespace qlora::chapter13

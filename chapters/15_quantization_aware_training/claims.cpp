@@ -54,6 +54,14 @@ void fill_claims(Ledger& ledger, const CourseInputs& in) {
                   grouped(c.adapters), c.qlora / kGigabyte, grouped(c.all), c.qat / kGigabyte),
       c.adapters < c.all / 100 && c.qlora < c.qat / 10);
   ledger.experiment("QA-03", "network");
+  ledger.not_checkable(
+      "QA-03",
+      "A small network shows it for itself; of a language model it is known only when all its "
+      "weights have been trained both ways.",
+      "./course run 15 experiment decoder trains the embedded model both ways; with a checkpoint "
+      "of your own, torchao's quantization-aware training of it, and ./course run 14 evaluate "
+      "--model DIR --quantize nf4 --data FILE --report REPORT of what comes out against plain "
+      "training's");
 }
 
 }  // namespace qlora::chapter15

@@ -42,12 +42,22 @@ void fill_claims(Ledger& ledger, const CourseInputs& in) {
                   in.trained.total(), gigabytes(bytes), gigabytes(lite)),
       bytes == 16 * counted && 20 * lite < bytes);
   ledger.experiment("FF-03", "forgetting");
+  ledger.not_checkable(
+      "FF-03",
+      "How much is forgotten depends on the model and on both texts; the embedded model stands in.",
+      "full fine-tuning of the checkpoint by transformers' Trainer, saved to FULL; ./course run 14 "
+      "evaluate --data OLD_TEXT --report REPORT with --model DIR and with --model FULL, and for "
+      "LoRA with --model DIR --adapter ADAPTER; compare the perplexities");
   ledger.checked("FF-04",
                  fmt::format("{:.2f} GB for 3B, {:.1f} GB for Llama 2 7B, {:.2f} TB for 175 B",
                              gigabytes(bytes), gigabytes(full(parameters_of(in.other))),
                              gigabytes(full(in.largest)) / 1e3),
                  full(parameters_of(in.other)) == 107'814'649'856);
-  ledger.not_checkable("FF-05");
+  ledger.not_checkable(
+      "FF-05",
+      "Neither size nor training data of that model are public, and its weights cannot be had.",
+      "nothing can be run on GPT-4; of an open base ./course run 8 inspect --model DIR shows what "
+      "it is made of, and the model card says how many tokens it was trained on");
   const auto is_more_than = [&](double card) { return static_cast<double>(bytes) > card; };
   ledger.checked("FF-06",
                  fmt::format("{:.1f} GB before activations, cards of {:.0f} and {:.0f} GB",

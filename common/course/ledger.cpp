@@ -161,12 +161,19 @@ void Ledger::put_witness(const char* sort, std::string_view id, std::string_view
   put(id, {sort + std::string(name), std::nullopt, ""});
 }
 
-void Ledger::not_checkable(std::string_view id) {
+void Ledger::not_checkable(std::string_view id, std::string reason, std::string check_with) {
   const Claim& c = find(id);
-  if (c.verdict != kNotCheckable) {
+  const bool may_be_left = c.verdict == "REPRODUCES" && !c.has_computed_kind();
+  if (c.verdict != kNotCheckable && !may_be_left) {
     throw std::invalid_argument("Ledger: the claim " + c.id + " can be checked: " + c.verdict);
   }
-  put(id, {"not checkable offline", std::nullopt, ""});
+  if (reason.empty() || check_with.empty()) {
+    throw std::invalid_argument("Ledger: the claim " + c.id +
+                                " needs a reason, and what is run to check it");
+  }
+  if (!undecided_.emplace(id, Undecided{std::move(reason), std::move(check_with)}).second) {
+    throw std::invalid_argument("Ledger: the claim " + c.id + " got a second reason");
+  }
 }
 
 void Ledger::has_own_table(std::string_view id_prefix) {
@@ -174,14 +181,22 @@ void Ledger::has_own_table(std::string_view id_prefix) {
 }
 
 const Ledger::Outcome* Ledger::outcome_of(const Claim& c) const {
+  static const Outcome kNone{"not checkable offline", std::nullopt, ""};
   const auto found = outcomes_.find(c.id);
-  return found == outcomes_.end() ? nullptr : &found->second;
+  if (found != outcomes_.end()) return &found->second;
+  return undecided(c) == nullptr ? nullptr : &kNone;
+}
+
+const Ledger::Undecided* Ledger::undecided(const Claim& c) const {
+  const auto found = undecided_.find(c.id);
+  return found == undecided_.end() ? nullptr : &found->second;
 }
 
 std::string Ledger::verdict_of(const Claim& c) const {
   const Outcome* outcome = outcome_of(c);
   if (outcome == nullptr) return "NO VALUE";
-  return outcome->failure.empty() ? c.verdict : "FAILED";
+  if (!outcome->failure.empty()) return "FAILED";
+  return undecided(c) == nullptr ? c.verdict : std::string(kNotCheckable);
 }
 
 Json Ledger::json() const {
@@ -197,6 +212,10 @@ Json Ledger::json() const {
       row["unit"] = c.unit;
     }
     row["verdict"] = verdict_of(c);
+    if (const Undecided* u = undecided(c)) {
+      row["reason"] = u->reason;
+      row["check_with"] = u->check_with;
+    }
     rows.push_back(std::move(row));
   }
   return rows;
@@ -210,6 +229,8 @@ void Ledger::check() const {
       problems.push_back(c.id + " got no computed value");
     } else if (!outcome->failure.empty()) {
       problems.push_back(c.id + ": " + outcome->failure);
+    } else if (c.verdict == kNotCheckable && undecided(c) == nullptr) {
+      problems.push_back(c.id + " does not say why it cannot be checked, and what does");
     }
   }
   if (problems.empty()) return;

@@ -43,22 +43,26 @@ void Ledger::print(bool all_claims, std::FILE* out) const {
   print_summary(shown.size(), out);
 }
 
-// Where the course is wrong or only near, and where a claim failed: what is right, and why.
+// Where the course is wrong or only near, and where a claim failed: what is right, and why. Where
+// nothing here decides: why, and what does. A paragraph each.
+std::vector<std::string> Ledger::reasons_of(const Claim& c) const {
+  const Outcome* outcome = outcome_of(c);
+  if (outcome != nullptr && !outcome->failure.empty()) return {"FAILED: " + outcome->failure};
+  if (const Undecided* u = undecided(c)) {
+    return {"not checkable offline. " + u->reason, "Check with: " + u->check_with};
+  }
+  if (c.verdict != "WRONG" && c.verdict != "APPROXIMATE") return {};
+  return {lower(c.verdict) + ". Right: " + c.right + (c.note.empty() ? "" : ". " + c.note)};
+}
+
 void Ledger::print_reasons(const std::vector<const Claim*>& shown, std::FILE* out) const {
   for (const Claim* c : shown) {
-    const Outcome* outcome = outcome_of(*c);
-    std::string reason;
-    if (outcome != nullptr && !outcome->failure.empty()) {
-      reason = "FAILED: " + outcome->failure;
-    } else if (c->verdict == "WRONG" || c->verdict == "APPROXIMATE") {
-      reason = lower(c->verdict) + ". Right: " + c->right + (c->note.empty() ? "" : ". " + c->note);
-    } else {
-      continue;
-    }
     std::string indent = c->id + "  ";
-    for (const std::string& line : wrapped(reason, kTextWidth - indent.size())) {
-      std::fprintf(out, "%s%s\n", indent.c_str(), line.c_str());
-      indent.assign(indent.size(), ' ');
+    for (const std::string& paragraph : reasons_of(*c)) {
+      for (const std::string& line : wrapped(paragraph, kTextWidth - indent.size())) {
+        std::fprintf(out, "%s%s\n", indent.c_str(), line.c_str());
+        indent.assign(indent.size(), ' ');
+      }
     }
   }
 }

@@ -70,7 +70,7 @@ Ledger filled(const Values& v = {}) {
   ledger.number("N-4", v.n4);
   ledger.text("S-1", v.shape);
   ledger.test("C-1", "Suite.Name");
-  ledger.not_checkable("C-2");
+  ledger.not_checkable("C-2", "It takes a real checkpoint.", "./course run 8 inspect --model DIR");
   ledger.experiment("T-1", "spelling");
   return ledger;
 }
@@ -179,10 +179,31 @@ TEST(Ledger, MistakesOfTheProgramAreRefused) {
   EXPECT_THROW(ledger.number("N-1", 255), std::invalid_argument);  // a second value
   EXPECT_THROW(ledger.number("N-9", 255), std::invalid_argument);  // no such claim
   Ledger empty = ledger_of(claims());
-  EXPECT_THROW(empty.number("S-1", 1), std::invalid_argument);           // has no right number
-  EXPECT_THROW(empty.not_checkable("N-1"), std::invalid_argument);       // can be checked
-  EXPECT_THROW(empty.test("N-1", "Suite.Name"), std::invalid_argument);  // must be computed
+  EXPECT_THROW(empty.number("S-1", 1), std::invalid_argument);                // has no right number
+  EXPECT_THROW(empty.not_checkable("N-1", "x", "y"), std::invalid_argument);  // can be checked
+  EXPECT_THROW(empty.not_checkable("T-1", "x", "y"), std::invalid_argument);  // and is wrong
+  EXPECT_THROW(empty.not_checkable("C-2", "", "y"), std::invalid_argument);
+  EXPECT_THROW(empty.not_checkable("C-2", "x", ""), std::invalid_argument);
+  EXPECT_THROW(filled().not_checkable("C-2", "x", "y"), std::invalid_argument);  // a second reason
+  EXPECT_THROW(empty.test("N-1", "Suite.Name"), std::invalid_argument);          // must be computed
   EXPECT_THROW(empty.experiment("S-1", "x"), std::invalid_argument);
+}
+
+// A value beside the reason stays: an experiment that stands in, or a part of the claim.
+TEST(Ledger, WhatCannotBeCheckedSaysWhyAndWhatChecksIt) {
+  Json rows = Json::array();
+  rows.push_back(row("C-2", "concept", "better", "-", "NOT CHECKABLE OFFLINE"));
+  Ledger ledger = ledger_of(rows);
+  ledger.experiment("C-2", "spelling");
+  EXPECT_NE(failure(ledger).find("C-2 does not say why it cannot be checked"), std::string::npos);
+  ledger.not_checkable("C-2", "x", "y");
+  EXPECT_EQ(failure(ledger), "");
+  EXPECT_EQ(ledger.json().at(0).dump(),
+            R"({"id": "C-2", "course": "better", "computed": "experiment:spelling", )"
+            R"("verdict": "NOT CHECKABLE OFFLINE", "reason": "x", "check_with": "y"})");
+  Ledger left = ledger_of(claims());  // the course is right: so somebody else's programs say
+  left.not_checkable("C-1", "Python decides.", "python3 -c 'import torch'");
+  EXPECT_EQ(left.json().at(5).at("verdict").as_string(), "NOT CHECKABLE OFFLINE");
 }
 
 TEST(Ledger, RowsOfTheJsonHoldWhatWasComputed) {
@@ -196,7 +217,8 @@ TEST(Ledger, RowsOfTheJsonHoldWhatWasComputed) {
   EXPECT_EQ(rows.at(4).at("course").as_string(), "(d, r)");
   EXPECT_EQ(rows.at(4).at("computed").as_string(), "[32, 3072]");
   EXPECT_EQ(rows.at(5).at("computed").as_string(), "test:Suite.Name");
-  EXPECT_EQ(rows.at(6).at("verdict").as_string(), "NOT CHECKABLE OFFLINE");
+  EXPECT_EQ(rows.at(0).find("reason"), nullptr);
+  EXPECT_EQ(rows.at(6).at("computed").as_string(), "not checkable offline");
   EXPECT_EQ(rows.at(7).at("computed").as_string(), "experiment:spelling");
 }
 
@@ -229,7 +251,10 @@ TEST(LedgerPrint, CompactShowsNumbersAndWhatIsWrong) {
 TEST(LedgerPrint, AllClaimsShowsEveryRow) {
   const std::string out = printed(filled(), true);
   EXPECT_TRUE(has(out, "test:Suite.Name"));
-  EXPECT_TRUE(has(out, "not checkable offline"));
+  EXPECT_TRUE(has(out,
+                  "C-2  not checkable offline. It takes a real checkpoint.\n"
+                  "     Check with: ./course run 8 inspect --model DIR\n"))
+      << out;
   EXPECT_FALSE(has(out, "--all-claims"));
 }
 
