@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "checkpoint/combine_adapters.h"
 #include "checkpoint/model_folder.h"
@@ -72,6 +73,27 @@ TEST(MergeVerb, WithoutAModelAdaptersAreCombined) {
     EXPECT_TRUE(same_bytes(ours.modules[i].A, expected.modules[i].A));
     EXPECT_TRUE(same_bytes(ours.modules[i].B, expected.modules[i].B));
   }
+}
+
+// One that was trained on all linear layers goes with one on the attention's: lists of names both.
+TEST(MergeVerb, CombinesAdaptersOfDifferentTargets) {
+  const std::string data = (scratch() / "data.jsonl").string();
+  std::ofstream(data) << R"({"prompt": "one", "completion": " two"})" << '\n';
+  std::vector<std::string> merge{"merge", "--combination-type", "cat", "--output", out()};
+  for (const char* targets : {"all-linear", "q_proj,v_proj"}) {
+    const std::string folder = (scratch() / targets).string();
+    const testing::Ended trained = testing::run_process(
+        {QLORA_BIN "/ch12_qlora_finetuning", "train", "--device", "cpu", "--model",
+         QLORA_TINY_LLAMA, "--data", data, "--max-steps", "1", "--save-strategy", "no",
+         "--target-modules", targets, "--output-dir", folder},
+        scratch().string(), 60);
+    ASSERT_TRUE(trained.ok()) << trained.output;
+    merge.insert(merge.end(), {"--adapter", folder});
+  }
+  const testing::Ended ended = ch13(merge);
+  ASSERT_TRUE(ended.ok()) << ended.output;
+  EXPECT_EQ(std::get<std::vector<std::string>>(*read_adapter(out()).config.target_modules).size(),
+            7u);
 }
 
 struct Refusal {
