@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <limits>
 #include <memory>
 
@@ -38,8 +39,20 @@ void write_loss_figure(const std::string& path, const Series& steps, const Json&
   write_svg(path, chart);
 }
 
+// The model with the adapters that are trained: fresh ones, or those that training goes on with.
+LlamaModel adapted_model(TrainOptions& o) {
+  LoraConfig& lora = o.training.lora;
+  const std::string& name = o.training.base_model_name_or_path;
+  LlamaModel model = load(o.model);
+  lora.base_model_name_or_path = name.empty() ? o.model.model : name;
+  lora.task_type = "CAUSAL_LM";
+  if (o.model.adapters.empty()) attach_lora(model, lora, o.training.arguments.seed);
+  return model;
+}
+
 // One forward and backward pass over given ids: loss and every gradient, for comparison.
-int dump_gradients(const TrainOptions& o, LlamaModel& model) {
+int dump_gradients(TrainOptions& o) {
+  LlamaModel model = adapted_model(o);
   const Batch batch = read_ids_for(model, o.ids);
   if (!batch.labels) throw BadInput(o.ids, "labels", "are missing, a gradient needs them");
   Arena arena = ops::arena_on(model.device());
@@ -66,6 +79,28 @@ std::string default_output_dir(const std::string& run_name, std::time_t now) {
   }
   return std::string("runs/") + name;
 }
+
+// The folder for results, made if need be; what was made goes again if nothing came into it.
+class FolderToFill {
+ public:
+  explicit FolderToFill(const std::string& path) {
+    std::error_code unknown;  // make_folder() says why
+    for (auto p = std::filesystem::absolute(path);
+         p.has_relative_path() && !std::filesystem::exists(p, unknown); p = p.parent_path()) {
+      made_.push_back(p);
+    }
+    make_folder(path);
+  }
+  ~FolderToFill() {
+    std::error_code not_empty;
+    for (const auto& folder : made_) std::filesystem::remove(folder, not_empty);
+  }
+  FolderToFill(const FolderToFill&) = delete;
+  FolderToFill& operator=(const FolderToFill&) = delete;
+
+ private:
+  std::vector<std::filesystem::path> made_;  // the innermost first
+};
 
 std::optional<std::string> checkpoint_to_resume(const TrainingOptions& t) {
   if (t.resume_from_checkpoint.empty() || t.resume_from_checkpoint == "false") return std::nullopt;
@@ -115,7 +150,8 @@ TrainingResult train_with_progress(TrainingTask& task, const LoraConfig& lora,
                                    const std::optional<std::string>& resume_from, StepSpeed speed,
                                    Json* results) {
   const bool others = task.processes != nullptr && !task.processes->is_first();
-  if (!others) make_folder(task.output_dir);
+  std::optional<FolderToFill> results_folder;
+  if (!others) results_folder.emplace(task.output_dir);
   note_stop_signals();
   task.save_model = [&](const std::string& folder) { write_adapter_of(task.model, lora, folder); };
   std::optional<Progress> progress;  // its clock begins behind the first step that this run makes
@@ -156,15 +192,14 @@ void go_on_with_adapter(TrainOptions& o) {
 int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& shape,
                    Processes& processes) {
   TrainingOptions& t = o.training;
-  LlamaModel model = load(o.model);
-  t.lora.base_model_name_or_path =
-      t.base_model_name_or_path.empty() ? o.model.model : t.base_model_name_or_path;
-  t.lora.task_type = "CAUSAL_LM";
-  if (o.model.adapters.empty()) attach_lora(model, t.lora, t.arguments.seed);
-  if (!o.ids.empty()) return dump_gradients(o, model);
   if (t.output_dir.empty())
     t.output_dir = default_output_dir(t.run_name, processes.largest(std::time(nullptr)));
-  const Rows rows = rows_of(o, model.config);
+  // What can be wrong and needs no weights comes before them: they may take minutes.
+  const Rows rows = rows_of(o, shape.config);
+  const std::optional<std::string> checkpoint = checkpoint_to_resume(t);
+  if (checkpoint) check_checkpoint(*checkpoint, rows.train.examples, t.arguments);
+  if (processes.is_first()) const FolderToFill can_be_made(t.output_dir);
+  LlamaModel model = adapted_model(o);
   shape.T = longest_of(rows);
   shape.arithmetic = model.arithmetic();
   shape.attention_scratch = attention_scratch(shape, model);
@@ -185,9 +220,8 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
   task.timeline = o.profile && model.device() == Device::cuda;
   if (o.profile && !task.timeline) fmt::print("--profile is of a GPU: this run is on the CPU\n");
   Json j = Json::object();
-  const TrainingResult result =
-      train_with_progress(task, t.lora, checkpoint_to_resume(t),
-                          StepSpeed(StepSpeed::floor_of(shape), processes.size()), &j);
+  const TrainingResult result = train_with_progress(
+      task, t.lora, checkpoint, StepSpeed(StepSpeed::floor_of(shape), processes.size()), &j);
   if (result.stopped_by != 0) {
     if (processes.is_first()) {
       fmt::print(stderr, "stopped after step {}; to go on: {} --resume-from-checkpoint {}\n",
@@ -206,6 +240,14 @@ int train_and_save(TrainOptions& o, const std::string& command, TrainingShape& s
   return 0;
 }
 
+// The GPUs that processes of this host would share; 0: they compute on the CPU.
+int gpus_for(const ModelOptions& o) {
+  if (o.device == "cpu") return 0;
+  const int gpus = ops::gpu_count();
+  if (o.device == "cuda" && gpus == 0) ops::gpu_name();  // says why there is none
+  return gpus;
+}
+
 }  // namespace
 
 int run_train(TrainOptions& o, const std::string& command) {
@@ -213,11 +255,12 @@ int run_train(TrainOptions& o, const std::string& command) {
   if (!o.ids.empty() && (place || o.num_processes > 1)) {
     throw UsageError("--ids is one pass of one process; several share the steps of a run");
   }
-  if (!place && o.num_processes > 1) return launch_processes(static_cast<int>(o.num_processes));
+  if (!place && o.num_processes > 1) return launch_processes(o.num_processes, gpus_for(o.model));
   settle(o.model);
   settle(o.training);
   if (o.training.output_dir.empty()) default_output_dir(o.training.run_name, 0);  // is it a name?
   if (place && o.model.device != "cpu") ops::choose_gpu(place->local_rank);
+  if (wanted_device(o.model) == Device::cuda) ops::gpu_name();  // where there is none, this says so
   const std::unique_ptr<Processes> processes = meet_processes(place, o.num_processes);
   o.training.arguments.gradient_accumulation_steps *= processes->size();
   if (o.ids.empty()) require_rows(o);
@@ -228,7 +271,7 @@ int run_train(TrainOptions& o, const std::string& command) {
   require_memory(shape, limit.value_or(std::numeric_limits<std::int64_t>::max()));
   if (limit) ops::limit_gpu_memory(*limit);
   try {
-    return train_and_save(o, command, shape, *processes);
+    return o.ids.empty() ? train_and_save(o, command, shape, *processes) : dump_gradients(o);
   } catch (const MemoryRanOut& e) {
     if (!o.ids.empty()) throw;
     throw MachineLacks(e.what() + advice(o, shape, e.available()));

@@ -161,7 +161,7 @@ int pretrain(const PretrainOptions& o) {
     throw UsageError(fmt::format("--batch-size {} cannot be shared equally by {} processes",
                                  o.batch_size, count));
   }
-  if (!place && count > 1) return launch_processes(static_cast<int>(count));
+  if (!place && count > 1) return launch_processes(count, 0);
   const std::unique_ptr<Processes> processes = meet_processes(place, o.num_processes);
 
   fmt::print("{}\n", one_line(provenance()));

@@ -26,6 +26,7 @@ namespace {
 
 constexpr int kDefaultPort = 29500;  // torch's
 constexpr const char* kListener = "QLORA_LISTENER";
+constexpr std::int64_t kMostOnCpu = 64;  // each holds the whole model
 
 std::optional<int> number_in(const char* variable) {
   const char* text = std::getenv(variable);
@@ -50,6 +51,17 @@ constexpr Launcher kLaunchers[] = {
     {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},     // MPICH, Intel MPI
     {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", nullptr}  // srun
 };
+
+// The index among the processes of this host: the launcher's own word, or that of another which has
+// the same place for this process.
+int local_rank_of(const Launcher& launcher, int rank, int size) {
+  if (const auto own = number_in(launcher.local_rank)) return *own;
+  for (const Launcher& other : kLaunchers) {
+    if (number_in(other.rank) != rank || number_in(other.size) != size) continue;
+    if (const auto its = number_in(other.local_rank)) return *its;
+  }
+  return 0;
+}
 
 // Where process 0 is: what MASTER_ADDR says, else this host if all processes are on it.
 std::string first_host(const Launcher& launcher, int size) {
@@ -76,6 +88,29 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
   pointers.push_back(nullptr);
   return pointers;
 }
+
+// SIGINT and SIGTERM wait while one of these lives.
+class BlockedStopSignals {
+ public:
+  BlockedStopSignals() {
+    ::sigemptyset(&both_);
+    ::sigaddset(&both_, SIGINT);
+    ::sigaddset(&both_, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &both_, nullptr);
+  }
+  ~BlockedStopSignals() { ::pthread_sigmask(SIG_UNBLOCK, &both_, nullptr); }
+  BlockedStopSignals(const BlockedStopSignals&) = delete;
+  BlockedStopSignals& operator=(const BlockedStopSignals&) = delete;
+
+  /// From here on they end the process, those that have waited at once.
+  void end_by_them() const {
+    for (const int signal : {SIGINT, SIGTERM}) ::signal(signal, SIG_DFL);
+    ::pthread_sigmask(SIG_UNBLOCK, &both_, nullptr);
+  }
+
+ private:
+  sigset_t both_{};
+};
 
 struct Child {
   pid_t process = 0;
@@ -106,11 +141,13 @@ Child start(int rank, int count, const Listener& listener) {
   Child child;
   if (rank > 0) child.said = ::memfd_create("said", MFD_CLOEXEC);
   const pid_t parent = ::getpid();
+  const BlockedStopSignals blocked;  // until the child no longer notes them as this one does
   child.process = ::fork();
   if (child.process < 0) {
     throw MachineLacks(std::string("a process could not be started: ") + std::strerror(errno));
   }
   if (child.process > 0) return child;
+  blocked.end_by_them();
   ::setpgid(0, 0);  // a terminal's Ctrl-C comes once, through the parent
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) std::_Exit(1);
@@ -196,7 +233,7 @@ std::optional<ProcessPlace> place_in_environment() {
     ProcessPlace place;
     place.rank = *rank;
     place.size = *size;
-    place.local_rank = number_in(launcher.local_rank).value_or(0);
+    place.local_rank = local_rank_of(launcher, *rank, *size);
     place.host = first_host(launcher, *size);
     place.port = number_in("MASTER_PORT").value_or(kDefaultPort);
     if (place.rank == 0) place.listener = number_in(kListener).value_or(-1);
@@ -205,13 +242,30 @@ std::optional<ProcessPlace> place_in_environment() {
   return std::nullopt;
 }
 
-int launch_processes(int count) {
+void check_processes(std::int64_t count, int gpus) {
+  const std::string asked = "--num-processes " + std::to_string(count);
+  if (gpus > 0 && count > gpus) {
+    throw MachineLacks(asked + ": each needs a GPU of its own, and " + std::to_string(gpus) +
+                       (gpus == 1 ? " is" : " are") + " here");
+  }
+  if (gpus == 0 && count > kMostOnCpu) {
+    throw UsageError(asked + ": on the CPU at most " + std::to_string(kMostOnCpu) +
+                     " can share a step");
+  }
+}
+
+int launch_processes(std::int64_t count, int gpus) {
+  check_processes(count, gpus);
+  const int all = static_cast<int>(count);
   note_stop_signals();
   const Listener listener(0, Listener::Reach::this_host);
   std::vector<Child> children;
-  children.reserve(static_cast<std::size_t>(count));
-  for (int rank = 0; rank < count; ++rank) children.push_back(start(rank, count, listener));
-  return wait_for(children);
+  while (std::ssize(children) < all && stop_signal() == 0) {
+    children.push_back(start(static_cast<int>(children.size()), all, listener));
+  }
+  const bool complete = std::ssize(children) == all;
+  const int code = wait_for(children);
+  return complete ? code : 128 + stop_signal();
 }
 
 std::unique_ptr<Processes> meet_processes(const std::optional<ProcessPlace>& place,

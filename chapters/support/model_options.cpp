@@ -77,12 +77,20 @@ void add_model_options(Options& verb, ModelOptions& o) {
   verb.add("--double-quant", o.double_quant, "quantize the block maxima too")
       .alias("--bnb-4bit-use-double-quant");
   verb.add("--bnb-4bit-compute-dtype", o.compute_dtype, "arithmetic of quantized layers")
-      .choices({"float32", "float16", "bfloat16"});
+      .choices({"float32", "float16", "bfloat16"})
+      .spelled("torch.float32", "float32")
+      .spelled("torch.float16", "float16")
+      .spelled("torch.bfloat16", "bfloat16");
   verb.add("--device", o.device, "where to compute").choices({"auto", "cpu", "cuda"});
   verb.add("--dtype", o.dtype, "arithmetic; default: bfloat16 on a GPU that has it")
-      .choices({"float32", "float16", "bfloat16"});
+      .alias("--torch-dtype")
+      .choices({"auto", "float32", "float16", "bfloat16"})
+      .spelled("torch.float32", "float32")
+      .spelled("torch.float16", "float16")
+      .spelled("torch.bfloat16", "bfloat16");
   verb.add("--compute-capability", o.compute_capability,
            "use of the GPU only what a card of this number has")
+      .choices({"7.5", "8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "10.3", "11.0", "12.0", "12.1"})
       .value_name("X.Y");
   verb.add("--bf16", o.bf16, "bfloat16 arithmetic, where the device has it");
   verb.add("--fp16", o.fp16, "float16 arithmetic, where the device has it");
@@ -115,7 +123,7 @@ std::optional<DType> wanted_arithmetic(const ModelOptions& o) {
   if (o.bf16 && o.fp16) throw UsageError("--bf16 and --fp16 exclude each other");
   if (o.bf16) return DType::bf16;
   if (o.fp16) return DType::f16;
-  const std::string& name = o.dtype.empty() ? o.compute_dtype : o.dtype;
+  const std::string& name = o.dtype.empty() || o.dtype == "auto" ? o.compute_dtype : o.dtype;
   if (name.empty()) return std::nullopt;
   return name == "float32" ? DType::f32 : name == "float16" ? DType::f16 : DType::bf16;
 }
@@ -126,8 +134,15 @@ Device wanted_device(const ModelOptions& o) {
 }
 
 DType gpu_arithmetic(const ModelOptions& o) {
-  const bool has_bf16 = !ops::has_gpu() || ops::gpu_has_bf16();
-  return wanted_arithmetic(o).value_or(has_bf16 ? DType::bf16 : DType::f16);
+  const bool here = ops::has_gpu();
+  const bool has_bf16 = o.compute_capability != "7.5" && (!here || ops::gpu_has_bf16());
+  const std::optional<DType> wanted = wanted_arithmetic(o);
+  if (wanted == DType::bf16 && !has_bf16) {
+    throw MachineLacks(
+        (here ? ops::gpu_name() : "a GPU of compute capability " + o.compute_capability) +
+        " has no bfloat16 arithmetic; --fp16 or --dtype float32 works");
+  }
+  return wanted.value_or(has_bf16 ? DType::bf16 : DType::f16);
 }
 
 Placement placement_of(const ModelOptions& o) {
@@ -139,11 +154,7 @@ Placement placement_of(const ModelOptions& o) {
     }
     return {};
   }
-  const bool has_bf16 = ops::gpu_has_bf16();  // where there is no GPU, this says so
-  if (arithmetic == DType::bf16 && !has_bf16) {
-    throw MachineLacks(ops::gpu_name() +
-                       " has no bfloat16 arithmetic; --fp16 or --dtype float32 works");
-  }
+  ops::gpu_name();  // where there is no GPU, this says so
   return {Device::cuda, gpu_arithmetic(o)};
 }
 

@@ -23,7 +23,7 @@ struct ModelOptions {
   std::vector<std::string> adapters;  ///< PEFT folders
   std::string quantize;               ///< nf4, fp4, none; empty: as the folder is
   bool double_quant = false;          ///< quantize the block maxima too
-  std::string dtype;                  ///< the arithmetic; empty: chosen by the device
+  std::string dtype;                  ///< the arithmetic; empty or auto: chosen by the device
   std::string compute_dtype;          ///< the same under the name that bitsandbytes has for it
   std::string device = "auto";        ///< or "cpu", "cuda"
   /// What --quantize and --double-quant say, as BitsAndBytesConfig has it: settle() puts it there.
@@ -83,7 +83,8 @@ void note_other_base(const PeftAdapter& adapter, const std::string& model_folder
 std::optional<DType> wanted_arithmetic(const ModelOptions& o);
 
 /// The arithmetic of a GPU: the one that is asked for, or else bfloat16, which is float16 where the
-/// card that is here has no bfloat16.
+/// card that is here, or one of --compute-capability, has no bfloat16.
+/// @throws MachineLacks where bfloat16 is asked for and it has none
 DType gpu_arithmetic(const ModelOptions& o);
 
 /// The device that --device means: auto is the GPU where there is one.

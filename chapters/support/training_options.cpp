@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "lora/target_modules.h"
+#include "support/python_names.h"
 
 namespace qlora {
 namespace {
@@ -39,7 +40,12 @@ void add_run_options(Options& verb, TrainingOptions& o) {
       .value_name("SIZE");
   verb.add("--group-by-length", a.group_by_length, "rows of like length together");
   verb.add("--logging-steps", a.logging_steps, "steps between entries of log_history");
-  verb.add("--eval-steps", a.eval_steps, "steps between evaluations; 0: none");
+  verb.add("--eval-strategy", o.eval_strategy,
+           "when to evaluate; default: steps where --eval-steps is given")
+      .alias("--evaluation-strategy")
+      .choices({"no", "steps", "epoch"});
+  verb.add("--eval-steps", a.eval_steps,
+           "steps between evaluations; 0: none, or with --eval-strategy steps --logging-steps");
   verb.add("--save-strategy", o.save_strategy, "when to write checkpoints")
       .choices({"no", "steps", "epoch"});
   verb.add("--save-steps", a.save_steps, "steps between checkpoints");
@@ -47,7 +53,8 @@ void add_run_options(Options& verb, TrainingOptions& o) {
   verb.add("--load-best-model-at-end", a.load_best_model_at_end, "by eval_loss");
   verb.add("--seed", o.seed, "of the order of rows, of A and of dropout").at_least(0);
   verb.add("--optim", o.optim, "AdamW; adamw_8bit holds its moments in 8 bits")
-      .choices({"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit", "adamw_8bit"});
+      .choices({"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit", "adamw_8bit",
+                "adamw_bnb_8bit", "paged_adamw_8bit"});
 }
 
 void add_lora_options(Options& verb, TrainingOptions& o) {
@@ -57,10 +64,42 @@ void add_lora_options(Options& verb, TrainingOptions& o) {
   verb.add("--target-modules", o.target_modules,
            "a comma list, all-linear, or a regular expression for whole names")
       .comma_separated();
+  verb.add("--exclude-modules", o.exclude_modules, "left out of them, in the same words")
+      .comma_separated();
+  verb.add("--layers-to-transform", o.layers_to_transform,
+           "where --target-modules is a list: in these layers only, counted from 0")
+      .comma_separated();
+  verb.add("--rank-pattern", o.rank_pattern,
+           "another r for some modules, a name or a regular expression each: {\"q_proj\": 32}");
+  verb.add("--alpha-pattern", o.alpha_pattern, "another lora_alpha, likewise");
   verb.add("--use-rslora", o.lora.use_rslora, "scale by lora_alpha / sqrt(r)");
   verb.add("--use-dora", o.lora.use_dora, "weight-decomposed adapters");
   verb.add("--base-model-name-or-path", o.base_model_name_or_path,
            "what adapter_config.json calls the base; default: --model");
+}
+
+// The evaluations that --eval-strategy asks for, as transformers understands it.
+void settle_evaluation(const TrainingOptions& o, TrainingArguments& a) {
+  if (o.eval_strategy.empty()) return;
+  const bool in_steps = o.eval_strategy == "steps";
+  a.eval_each_epoch = o.eval_strategy == "epoch";
+  a.eval_steps = !in_steps ? 0 : a.eval_steps > 0 ? a.eval_steps : a.logging_steps;
+}
+
+void settle_modules(const TrainingOptions& o, LoraConfig& lora) {
+  lora.target_modules = names_or_pattern(o.target_modules);
+  if (!o.exclude_modules.empty()) lora.exclude_modules = names_or_pattern(o.exclude_modules);
+  if (!o.layers_to_transform.empty()) lora.layers_to_transform = o.layers_to_transform;
+  if (!o.rank_pattern.is_null()) {
+    for (const auto& [module, r] : o.rank_pattern.as_object()) {
+      lora.rank_pattern.emplace_back(module, r.as_integer());
+    }
+  }
+  if (!o.alpha_pattern.is_null()) {
+    for (const auto& [module, alpha] : o.alpha_pattern.as_object()) {
+      lora.alpha_pattern.emplace_back(module, alpha.as_number());
+    }
+  }
 }
 
 ActivationPolicy policy_of(const TrainingOptions& o) {
@@ -108,7 +147,9 @@ void add_training_options(Options& verb, TrainingOptions& o) {
   verb.add("--output-dir", o.output_dir, "default: a folder in runs/ of --run-name")
       .value_name("DIR");
   verb.add("--run-name", o.run_name, "of that folder; %Y, %m, … stand for the time");
-  verb.add("--max-length", o.max_length, "rows are cut to so many tokens").at_least(2);
+  verb.add("--max-length", o.max_length, "rows are cut to so many tokens")
+      .alias("--max-seq-length")
+      .at_least(2);
   verb.add("--packing", o.packing, "several examples share a row of --max-length tokens");
   verb.add("--packing-strategy", o.packing_strategy, "best fit decreasing, no example is cut")
       .choices({"bfd"});
@@ -116,19 +157,7 @@ void add_training_options(Options& verb, TrainingOptions& o) {
            "a checkpoint folder, or true for the newest in --output-dir");
   add_run_options(verb, o);
   add_lora_options(verb, o);
-  verb.unsupported("--label-smoothing-factor", "labels are not smoothed");
-  verb.unsupported("--bias", "biases are not trained", {"none"});
-  verb.unsupported("--task-type", "what is trained here predicts the next token", {"CAUSAL_LM"});
-  verb.unsupported("--report-to", "results are written to files only", {"none"});
-  verb.unsupported("--push-to-hub", "nothing is sent anywhere", {"false", "False"});
-  verb.unsupported("--deepspeed", "a 4-bit base fits one device; --num-processes shares the rows");
-  verb.unsupported("--fsdp", "a 4-bit base fits one device; --num-processes shares the rows");
-  // [device_map]
-  verb.unsupported("--device-map",
-                   "it spreads the layers of one model over GPUs that wait for each other; "
-                   "--num-processes gives each GPU rows of its own",
-                   {"auto"});
-  // [/device_map]
+  add_other_python_names(verb);
   verb.add_config();
 }
 
@@ -144,11 +173,13 @@ void settle(TrainingOptions& o) {
     }
     a.warmup_steps = *o.warmup_ratio;
   }
-  o.lora.target_modules = names_or_pattern(o.target_modules);
+  settle_evaluation(o, a);
+  settle_modules(o, o.lora);
   a.activations = policy_of(o);
   if (!o.max_memory.empty()) o.memory_limit = bytes_of("--max-memory", o.max_memory);
-  if (o.optim == "paged_adamw_32bit") {
-    fmt::print(stderr, "paged_adamw_32bit is the plain AdamW here: nothing needs paging\n");
+  if (o.optim.starts_with("paged_")) {
+    fmt::print(stderr, "{} is {} here: nothing needs paging\n", o.optim,
+               a.optim == Optim::adamw_8bit ? "adamw_8bit" : "the plain AdamW");
   }
   validate(a);
   validate(o.lora);

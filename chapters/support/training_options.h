@@ -28,7 +28,11 @@ struct TrainingOptions {
   /// As they are typed; settle() puts them into the structures above.
   std::string lr_scheduler_type = "linear";
   std::string save_strategy = "steps";
+  std::string eval_strategy;  ///< empty: steps where eval_steps is given
   std::string target_modules = "q_proj,v_proj";
+  std::string exclude_modules;
+  std::vector<std::int64_t> layers_to_transform;
+  Json rank_pattern, alpha_pattern;
   std::string optim = "adamw_torch";
   std::string packing_strategy = "bfd";
   std::string activations;  ///< empty: keep, or checkpoint with --gradient-checkpointing
@@ -42,7 +46,7 @@ struct TrainingOptions {
 void add_training_options(Options& verb, TrainingOptions& o);
 
 /// Turns words into settings, once the command line is read, and says in one line what is replaced
-/// by something else. @throws UsageError
+/// by something else. @throws UsageError, BadInput
 void settle(TrainingOptions& o);
 
 /// "16GiB", "8000MiB", "1.5GB" or bare bytes, up to 1 PiB. @throws UsageError naming the option

@@ -31,7 +31,8 @@ void check_weights(std::size_t adapters, std::span<const double> weights) {
 
 // The regular expression that names an adapter's modules, or nullptr.
 const std::string* pattern_of(const LoraConfig& config) {
-  return config.target_modules ? std::get_if<std::string>(&*config.target_modules) : nullptr;
+  if (!config.target_modules || is_all_linear(config.target_modules)) return nullptr;
+  return std::get_if<std::string>(&*config.target_modules);
 }
 
 // That an adapter goes with the first.
@@ -91,7 +92,7 @@ NamesOrPattern united_targets(std::span<const PeftAdapter> adapters) {
       continue;
     }
     std::vector<std::string> modules;
-    if (a.config.target_modules) {
+    if (a.config.target_modules && !is_all_linear(a.config.target_modules)) {
       modules = std::get<std::vector<std::string>>(*a.config.target_modules);
     } else {
       for (const LoraModule& m : a.modules) modules.push_back(m.module);

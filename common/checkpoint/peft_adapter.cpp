@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <set>
 
 #include "core/files.h"
@@ -79,6 +80,17 @@ Tensor take_magnitude(const SafetensorsFile& tensors, const std::string& module,
   return tensors.tensor(name);
 }
 
+// A folder is read several times: what is saved again is looked at before the base is loaded.
+void say_unknown_settings(const Json& config, const std::string& file) {
+  static std::set<std::string> said;
+  std::string keys;
+  for (const std::string& key : unknown_settings(config)) {
+    keys += (keys.empty() ? "" : ", ") + Json(key).dump();
+  }
+  if (keys.empty() || !said.insert(file).second) return;
+  std::fprintf(stderr, "%s: left out, as not known: %s\n", file.c_str(), keys.c_str());
+}
+
 }  // namespace
 
 std::string adapter_tensor_name(const std::string& module, AdapterTensor tensor) {
@@ -110,6 +122,7 @@ PeftAdapter parse_adapter(const Json& config, const std::string& config_file,
 PeftAdapter read_adapter(const std::string& folder) {
   const std::string config_file = folder + "/adapter_config.json";
   const Json config = Json::read(config_file);
+  say_unknown_settings(config, config_file);
   PeftAdapter adapter = parse_adapter(config, config_file,
                                       SafetensorsFile::open(folder + "/adapter_model.safetensors"));
   adapter.path = folder;

@@ -33,7 +33,8 @@ struct PeftAdapter {
   std::vector<LoraModule> modules;  ///< sorted by name
 };
 
-/// Reads an adapter folder: what PEFT 0.21 and older write for a LoRA of linear layers.
+/// Reads an adapter folder: what PEFT 0.21 and older write for a LoRA of linear layers. Settings of
+/// a name that is not known are left out, which one line on the standard error says, once a folder.
 /// @throws BadInput naming the file and the field or tensor: peft_type other than LORA; a feature
 ///         that is not supported, by its name; A or B missing; a rank other than r or its
 ///         rank_pattern; a magnitude missing, or there without use_dora; tensors that do not belong
@@ -51,6 +52,9 @@ void write_adapter(const std::string& folder, const PeftAdapter& adapter);
 
 /// adapter_config.json as a LoraConfig. @throws BadInput as read_adapter
 LoraConfig lora_config_from_json(const Json& json, const std::string& file);
+/// The settings of an adapter_config.json that are of no name known here, but for those that are
+/// off (null, false, empty): PEFT leaves them out with a warning (PeftConfigMixin.from_peft_type).
+std::vector<std::string> unknown_settings(const Json& json);
 /// adapter_config.json with every field of PEFT 0.21.
 Json lora_config_to_json(const LoraConfig& config);
 

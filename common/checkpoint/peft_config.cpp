@@ -105,10 +105,13 @@ void check_initialization(const Json& json, const std::string& file) {
   }
 }
 
+bool is_feature(std::string_view key) {
+  return std::ranges::any_of(kFeatures, [&](const Feature& f) { return f.field == key; });
+}
+
 void check_features(const Json& json, const std::string& file) {
   for (const auto& [key, value] : json.as_object()) {
-    const bool known = contains(kRead, key) || contains(kIgnored, key);
-    if (!known && !is_off(value)) {
+    if (is_feature(key) && !is_off(value)) {
       std::string found = value.dump();
       if (found.size() > 40) found = found.substr(0, 37) + "...";
       throw BadInput(file, key, "is " + found + ": this feature is not supported");
@@ -142,6 +145,15 @@ Json to_json(double alpha) {
 }
 
 }  // namespace
+
+std::vector<std::string> unknown_settings(const Json& json) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : json.as_object()) {
+    const bool known = contains(kRead, key) || contains(kIgnored, key) || is_feature(key);
+    if (!known && !is_off(value)) keys.push_back(key);
+  }
+  return keys;
+}
 
 LoraConfig lora_config_from_json(const Json& json, const std::string& file) {
   const std::string& type = json.at("peft_type").as_string();

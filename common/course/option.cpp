@@ -38,6 +38,12 @@ template <typename T>
 std::optional<T> from_text(const std::string& text) {
   if constexpr (std::is_same_v<T, std::string>) {
     return text;
+  } else if constexpr (std::is_same_v<T, Json>) {
+    try {
+      return Json::parse(text, "");
+    } catch (const BadInput&) {
+      return std::nullopt;
+    }
   } else if constexpr (std::is_same_v<T, bool>) {
     if (text == "true" || text == "True") return true;
     if (text == "false" || text == "False") return false;
@@ -57,6 +63,7 @@ template <typename T>
 constexpr std::string_view expectation() {
   if constexpr (std::is_same_v<T, bool>) return "true or false";
   if constexpr (std::is_same_v<T, std::int64_t>) return "a whole number";
+  if constexpr (std::is_same_v<T, Json>) return "JSON";
   return "a finite number";
 }
 
@@ -66,6 +73,20 @@ T from_json(const Json& value) {
   if constexpr (std::is_same_v<T, bool>) return value.as_bool();
   if constexpr (std::is_same_v<T, std::int64_t>) return value.as_integer();
   if constexpr (std::is_same_v<T, double>) return value.as_number();
+  if constexpr (std::is_same_v<T, Json>) return value;
+}
+
+// What a value of a configuration file says, in the words of a command line.
+std::vector<std::string> words_of(const Json& value) {
+  const bool is_container = value.is_array() || value.is_object();
+  if (value.is_null() || (is_container && value.size() == 0)) return {};
+  if (value.is_string()) return {value.as_string()};
+  if (!value.is_array()) return {value.dump()};
+  std::vector<std::string> words;
+  for (const Json& item : value.as_array()) {
+    for (const std::string& word : words_of(item)) words.push_back(word);
+  }
+  return words;
 }
 
 std::vector<std::string> split_at_commas(const std::vector<std::string>& texts) {
@@ -97,6 +118,11 @@ Option& Option::choices(std::vector<std::string> words) {
 
 Option& Option::alias(std::string name) {
   names_.push_back(std::move(name));
+  return *this;
+}
+
+Option& Option::spelled(std::string other, std::string word) {
+  spellings_.emplace_back(std::move(other), std::move(word));
   return *this;
 }
 
@@ -161,25 +187,39 @@ bool Option::has_python_name(std::string_view name) const {
                      [&](const std::string& n) { return python_name(n) == name; });
 }
 
-void Option::refuse_unless_harmless(const std::vector<std::string>& texts) const {
+// The word that a text is another spelling of, or itself.
+template <typename T>
+T Option::meant(T value) const {
+  if constexpr (std::is_same_v<T, std::string>) {
+    for (const auto& [other, word] : spellings_) {
+      if (value == other) return word;
+    }
+  }
+  return value;
+}
+
+void Option::refuse_unless_harmless(const std::vector<std::string>& texts,
+                                    const std::string& file) const {
   const auto is_harmless = [&](const std::string& text) {
-    return std::ranges::find(choices_, text) != choices_.end();
+    const std::string word = text == "True" ? "true" : text == "False" ? "false" : text;
+    return word.empty() || std::ranges::find(choices_, word) != choices_.end();
   };
-  if (std::ranges::all_of(texts, is_harmless)) return;
+  if (any_value_ || std::ranges::all_of(texts, is_harmless)) return;
   const std::string but = choices_.empty() ? "" : " but as " + joined(choices_, " or ");
-  throw UsageError(names_[0] + " is not supported" + but + ": " + help_);
+  const std::string name = file.empty() ? names_[0] : file + ": " + python_name(names_[0]);
+  throw UsageError(name + " is not supported" + but + ": " + help_);
 }
 
 void Option::take(const std::vector<std::string>& texts) {
   on_command_line_ = true;
-  if (!target_) return refuse_unless_harmless(texts);
+  if (!target_) return refuse_unless_harmless(texts, "");
   if (!is_list() && texts.size() > 1) throw UsageError(names_[0] + " is given twice");
   std::visit(
       [&](auto* target) {
         using T = std::remove_pointer_t<decltype(target)>;
         using E = typename element<T>::type;
         const auto value_of = [&](const std::string& text) {
-          const std::optional<E> value = from_text<E>(text);
+          const std::optional<E> value = from_text<E>(meant(text));
           if (!value) {
             throw UsageError(names_[0] + ": found '" + text + "', expected " +
                              std::string(expectation<E>()));
@@ -202,14 +242,13 @@ void Option::take(const std::vector<std::string>& texts) {
 
 void Option::take(const Json& value, const std::string& file) {
   in_config_ = true;
-  if (!target_)
-    return refuse_unless_harmless({value.is_string() ? value.as_string() : value.dump()});
+  if (!target_) return refuse_unless_harmless(words_of(value), file);
   std::visit(
       [&](auto* target) {
         using T = std::remove_pointer_t<decltype(target)>;
         using E = typename element<T>::type;
         const auto value_of = [&](const Json& json) {
-          E result = from_json<E>(json);
+          E result = meant(from_json<E>(json));
           const std::string problem = problem_with(result);
           if (!problem.empty()) throw BadInput(file, python_name(names_[0]), problem);
           return result;

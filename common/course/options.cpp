@@ -47,6 +47,11 @@ void Options::unsupported(std::string name, std::string why, std::vector<std::st
   add_option(std::move(name), &unused, std::move(why)).choices(std::move(harmless)).target_.reset();
 }
 
+void Options::without_effect(std::string name) {
+  unsupported(std::move(name), "");
+  options_.back().any_value_ = true;
+}
+
 void Options::add_config() {
   add("--config", config_, "options under their Python names; the command line wins")
       .value_name("FILE.json");

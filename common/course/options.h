@@ -20,11 +20,12 @@ namespace qlora {
 class Option {
  public:
   /// Where the value goes. A bool is a flag, which may be followed by true or false; a vector takes
-  /// one value each time the option is given.
+  /// one value each time the option is given; a Json is typed as JSON on the command line.
   using Target =
       std::variant<std::string*, std::int64_t*, double*, bool*, std::optional<std::string>*,
                    std::optional<std::int64_t>*, std::optional<double>*, std::optional<bool>*,
-                   std::vector<std::string>*, std::vector<std::int64_t>*, std::vector<double>*>;
+                   std::vector<std::string>*, std::vector<std::int64_t>*, std::vector<double>*,
+                   Json*>;
 
   /// Options::add makes one.
   Option(std::string name, Target target, std::string help);
@@ -35,6 +36,8 @@ class Option {
   Option& choices(std::vector<std::string> words);
   /// Another name for it ("--warmup-ratio", "-o").
   Option& alias(std::string name);
+  /// Another spelling of a text that it takes: spelled("torch.bfloat16", "bfloat16").
+  Option& spelled(std::string other, std::string word);
   /// What stands for the value in the help (FILE, DIR, …).
   Option& value_name(std::string word);
   /// A vector is also given as a,b,c; a string takes a list from a configuration file so joined.
@@ -54,7 +57,9 @@ class Option {
   bool is_list() const;
   bool is_called(std::string_view name) const;
   bool has_python_name(std::string_view name) const;
-  void refuse_unless_harmless(const std::vector<std::string>& texts) const;
+  template <typename T>
+  T meant(T value) const;
+  void refuse_unless_harmless(const std::vector<std::string>& texts, const std::string& file) const;
   void take(const std::vector<std::string>& texts);
   void take(const Json& value, const std::string& file);
   template <typename T>
@@ -65,6 +70,8 @@ class Option {
 
   std::vector<std::string> names_;  // "--learning-rate", then aliases
   std::optional<Target> target_;    // none: not supported, help_ says why; choices_ are harmless
+  bool any_value_ = false;          // all values are harmless
+  std::vector<std::pair<std::string, std::string>> spellings_;  // other, word
   std::string help_;
   std::string default_;
   std::string value_name_;
@@ -100,8 +107,11 @@ class Options {
   }
   /// A name of the Python libraries that is not supported here: giving it is a UsageError with
   /// `why`, but for the values that ask for nothing else than what is done anyway ("none",
-  /// "false").
+  /// "false"). A list of a configuration file is harmless where each of its values is; null and
+  /// what is empty ask for nothing.
   void unsupported(std::string name, std::string why, std::vector<std::string> harmless = {});
+  /// A name of the Python libraries whose value changes no result here: any is taken.
+  void without_effect(std::string name);
   /// The option --config FILE.json, which sets options under their Python names (learning_rate).
   void add_config();
 

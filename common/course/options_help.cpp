@@ -21,6 +21,9 @@ std::string shown(std::int64_t value) {
 std::string shown(double value) {
   return Json(value).dump();
 }  // the shortest text of the value
+std::string shown(const Json& value) {
+  return value.is_null() ? "" : value.dump();
+}
 template <typename T>
 std::string shown(const std::optional<T>& value) {
   return value ? shown(*value) : "";
@@ -44,6 +47,9 @@ const char* kind_of(const double*) {
 }
 const char* kind_of(const bool*) {
   return "[true|false]";
+}
+const char* kind_of(const Json*) {
+  return "JSON";
 }
 template <typename T>
 const char* kind_of(const std::optional<T>*) {
@@ -98,10 +104,12 @@ std::string Options::help() const {
     for (const Options& v : verbs_) add_row(out, "  " + v.name_, v.description_);
   }
   out += "\nOptions:\n";
-  std::vector<std::string> refused;
+  std::vector<std::string> refused, ignored;
   for (const Option& o : options_) {
     if (o.target_) {
       add_row(out, o.help_name(), o.help_text());
+    } else if (o.any_value_) {
+      ignored.push_back(o.names_[0]);
     } else {
       const std::string but = o.choices_.empty() ? "" : " (but as " + joined(o.choices_) + ")";
       refused.push_back(o.names_[0] + but);
@@ -109,6 +117,7 @@ std::string Options::help() const {
   }
   add_row(out, "  --help", "this text");
   if (!refused.empty()) add_paragraph(out, "\nKnown and not supported: " + joined(refused));
+  if (!ignored.empty()) add_paragraph(out, "\nTaken and without effect: " + joined(ignored));
   return out;
 }
 

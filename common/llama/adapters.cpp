@@ -131,6 +131,9 @@ PeftAdapter saved_form(const LlamaModel& model, const LoraConfig& config) {
     adapter.modules.push_back({p.name, ops::on(Device::cpu, a.A), ops::on(Device::cpu, a.B),
                                a.magnitude ? ops::on(Device::cpu, a.magnitude) : Tensor()});
   });
+  if (is_all_linear(config.target_modules)) {
+    adapter.config.target_modules = short_names(linear_modules(model));
+  }
   return adapter;
 }
 

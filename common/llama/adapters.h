@@ -19,7 +19,7 @@ std::vector<Parameter> attach_lora(LlamaModel& model, const LoraConfig& config, 
 /// @throws BadInput if the adapter is of another base (a module or a size that the model has not)
 std::vector<Parameter> attach_lora(LlamaModel& model, const PeftAdapter& adapter);
 
-/// The first adapter of every module as what PEFT saves.
+/// The first adapter of every module as what PEFT saves: "all-linear" has become the list of names.
 PeftAdapter saved_form(const LlamaModel& model, const LoraConfig& config);
 
 /// The parameters of all adapters; the names are those of adapter_model.safetensors

@@ -126,6 +126,11 @@ bool matches_whole(const std::string& pattern, const std::string& text) {
   return Regex(pattern, PCRE2_ANCHORED | PCRE2_ENDANCHORED).matches(text);
 }
 
+bool is_all_linear(const std::optional<NamesOrPattern>& target_modules) {
+  const auto* text = target_modules ? std::get_if<std::string>(&*target_modules) : nullptr;
+  return text != nullptr && is_all_linear(*text);
+}
+
 NamesOrPattern names_or_pattern(const std::string& text) {
   if (is_all_linear(text) || text.find_first_of("\\.*+?()[]{}|^$") != std::string::npos)
     return text;

@@ -1,6 +1,7 @@
 // Which modules of a model carry an adapter: PEFT's matching of names.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ bool matches_whole(const std::string& pattern, const std::string& text);
 /// --target-modules as it is typed: "all-linear", a list a,b,c, or, where the text has one of the
 /// signs of a regular expression, a pattern for whole names.
 NamesOrPattern names_or_pattern(const std::string& text);
+
+/// Whether target_modules is the word for every linear module, "all-linear" in any case.
+bool is_all_linear(const std::optional<NamesOrPattern>& target_modules);
 
 /// Whether config.target_modules names the linear module `module`, e.g.
 /// "model.layers.0.self_attn.q_proj". An entry of a list matches a module of that name or one that

@@ -32,6 +32,14 @@ bool has_gpu() {
 #endif
 }
 
+int gpu_count() {
+#if QLORA_HAS_CUDA
+  return cuda::device_count();
+#else
+  return 0;
+#endif
+}
+
 void choose_gpu([[maybe_unused]] int index) {
 #if QLORA_HAS_CUDA
   cuda::choose_device(index);

@@ -10,8 +10,13 @@ namespace qlora::ops {
 /// Whether tensors may be put on a GPU: this build has the CUDA back end, and there is a device.
 bool has_gpu();
 
+/// GPUs that this process sees; 0 without the CUDA back end.
+int gpu_count();
+
 /// Of several GPUs this process uses the one of that index; to be called before anything else of a
-/// GPU. Changes nothing where there is none. @throws MachineLacks if there are others, but not it
+/// GPU. Where one alone is seen, as a launcher that deals them out has it, it is that one whatever
+/// the index. Changes nothing where there is none.
+/// @throws MachineLacks if there are others, but not it
 void choose_gpu(int index);
 
 /// "NVIDIA H100 80GB HBM3". @throws MachineLacks where there is none

@@ -32,9 +32,10 @@ Optim optim_from(const std::string& name) {
   for (const char* plain : {"adamw_torch", "adamw_torch_fused", "paged_adamw_32bit"}) {
     if (name == plain) return Optim::adamw_torch;
   }
-  if (name == "adamw_8bit") return Optim::adamw_8bit;
-  throw UsageError(
-      "--optim must be adamw_torch, adamw_torch_fused, paged_adamw_32bit or adamw_8bit");
+  for (const char* in_8bit : {"adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"}) {
+    if (name == in_8bit) return Optim::adamw_8bit;
+  }
+  throw UsageError("--optim must be adamw_torch or adamw_8bit, or another name of one of them");
 }
 
 void validate(const TrainingArguments& a) {

@@ -36,7 +36,8 @@ struct TrainingArguments {
   ActivationPolicy activations = ActivationPolicy::keep;  ///< what is kept for the backward pass
   bool group_by_length = false;      ///< put rows of like length into a micro-batch
   std::int64_t logging_steps = 500;  ///< optimizer steps between entries of log_history
-  std::int64_t eval_steps = 0;       ///< 0: no evaluation during training
+  std::int64_t eval_steps = 0;       ///< 0: no evaluation at certain steps
+  bool eval_each_epoch = false;  ///< eval_strategy = "epoch": one behind each, and the last step
   SaveStrategy save_strategy = SaveStrategy::steps;  ///< needs an output folder
   std::int64_t save_steps = 500;                     ///< optimizer steps between checkpoints
   std::int64_t save_total_limit = 0;                 ///< 0: keep all checkpoints
@@ -47,7 +48,8 @@ struct TrainingArguments {
 /// "linear", …: the names of transformers. @throws UsageError on any other
 LrScheduler lr_scheduler_from(const std::string& name);
 SaveStrategy save_strategy_from(const std::string& name);
-/// Also paged_adamw_32bit and adamw_torch_fused, which are the plain AdamW here.
+/// Also other implementations of the same step: adamw_torch_fused and paged_adamw_32bit of the
+/// plain AdamW, adamw_bnb_8bit and paged_adamw_8bit of adamw_8bit.
 Optim optim_from(const std::string& name);
 
 /// Checks what can be checked before the data is known. @throws UsageError naming the option

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "checkpoint/safetensors.h"
 #include "core/error.h"
 #include "llama/decoder.h"
 #include "ops/device_memory.h"
@@ -33,13 +34,20 @@ std::int64_t tokens_in(std::span<const TokenizedExample> rows) {
   return tokens;
 }
 
-[[noreturn]] void not_finite(double loss, std::int64_t step, std::span<const std::int64_t> rows) {
-  std::string list;
-  for (std::int64_t r : rows) list += (list.empty() ? "" : ", ") + std::to_string(r);
-  throw Error(ExitCode::check_failed,
-              "the loss became " + std::to_string(loss) + " at step " + std::to_string(step) +
-                  " (rows " + list +
-                  " of those trained on, counted from 0); the last checkpoint is kept");
+// What a run is at its beginning.
+TrainerState fresh_state(const StepPlan& plan, std::span<const TokenizedExample> train,
+                         const TrainingArguments& arguments) {
+  TrainerState state;
+  state.max_steps = plan.total_steps();
+  state.train_batch_size = arguments.per_device_train_batch_size;
+  state.num_train_epochs = static_cast<std::int64_t>(std::ceil(
+      static_cast<double>(plan.total_steps()) / static_cast<double>(plan.steps_per_epoch())));
+  state.logging_steps = arguments.logging_steps;
+  state.eval_steps = arguments.eval_steps;
+  state.save_steps = arguments.save_steps;
+  state.train_rows = static_cast<std::int64_t>(train.size());
+  state.train_tokens = tokens_in(train);
+  return state;
 }
 
 // A run in progress.
@@ -51,21 +59,13 @@ class Run {
         processes_(processes),
         plan_(task.train, task.arguments),
         optimizer_(task.parameters, task.arguments),
+        state_(fresh_state(plan_, task.train, task.arguments)),
         arena_(ops::arena_on(task.model.device())),
         losses_(ops::empty_on(task.model.device(), DType::f64,
                               {task.arguments.gradient_accumulation_steps})) {
     task_.model.reserve_positions(std::max(positions_in(task.train), positions_in(task.eval)));
     if (task.arena_bytes > 0) arena_.reserve(static_cast<std::size_t>(task.arena_bytes));
     state_.loss_scale = LossScale::of(task.model.arithmetic());
-    state_.max_steps = plan_.total_steps();
-    state_.train_batch_size = task.arguments.per_device_train_batch_size;
-    state_.num_train_epochs = static_cast<std::int64_t>(std::ceil(
-        static_cast<double>(plan_.total_steps()) / static_cast<double>(plan_.steps_per_epoch())));
-    state_.logging_steps = task.arguments.logging_steps;
-    state_.eval_steps = task.arguments.eval_steps;
-    state_.save_steps = task.arguments.save_steps;
-    state_.train_rows = static_cast<std::int64_t>(task.train.size());
-    state_.train_tokens = tokens_in(task.train);
   }
 
   void resume(const std::string& folder) {
@@ -83,7 +83,11 @@ class Run {
   void evaluate();
   void save();
   bool due(std::int64_t every) const { return every > 0 && state_.global_step % every == 0; }
+  bool epoch_is_over() const {
+    return due(plan_.steps_per_epoch()) || state_.global_step == plan_.total_steps();
+  }
   bool save_is_due() const;
+  [[noreturn]] void not_finite(double loss, std::span<const std::int64_t> rows) const;
 
   TrainingTask& task_;
   const TrainingEvents& events_;
@@ -127,7 +131,7 @@ StepReport Run::one_step() {
   const double loss = loss_of_step(micro_batches) / static_cast<double>(share.supervised);
   const double norm = optimizer_.gradient_norm();
   if (!state_.loss_scale.after_step(std::isfinite(norm), task_.model.arithmetic())) {
-    not_finite(norm, step + 1, micro_batches.back());
+    not_finite(norm, micro_batches.back());
   }
   ++state_.global_step;
   state_.epoch = plan_.epoch_after(state_.global_step);
@@ -152,7 +156,7 @@ double Run::loss_of_step(std::span<const std::vector<std::int64_t>> micro_batche
   double loss = 0;
   for (std::size_t i = 0; i < micro_batches.size(); ++i) {
     loss += losses.data<double>()[i];
-    if (!std::isfinite(loss)) not_finite(loss, state_.global_step + 1, micro_batches[i]);
+    if (!std::isfinite(loss)) not_finite(loss, micro_batches[i]);
   }
   return loss;
 }
@@ -178,7 +182,9 @@ void Run::after_step(const StepReport& report) {
     state_.steps_since_log = 0;
     log(entry);
   }
-  if (due(task_.arguments.eval_steps) && !task_.eval.empty()) evaluate();
+  const bool evaluation_is_due =
+      due(task_.arguments.eval_steps) || (task_.arguments.eval_each_epoch && epoch_is_over());
+  if (evaluation_is_due && !task_.eval.empty()) evaluate();
 }
 
 void Run::evaluate() {
@@ -206,9 +212,20 @@ bool Run::save_is_due() const {
     case SaveStrategy::steps:
       return due(task_.arguments.save_steps) || state_.global_step == plan_.total_steps();
     case SaveStrategy::epoch:
-      return due(plan_.steps_per_epoch()) || state_.global_step == plan_.total_steps();
+      return epoch_is_over();
   }
   return false;
+}
+
+void Run::not_finite(double loss, std::span<const std::int64_t> rows) const {
+  std::string list;
+  for (std::int64_t r : rows) list += (list.empty() ? "" : ", ") + std::to_string(r);
+  throw Error(ExitCode::check_failed,
+              "the loss became " + std::to_string(loss) + " at step " +
+                  std::to_string(state_.global_step + 1) + " (rows " + list +
+                  " of those trained on, counted from 0); " +
+                  (last_checkpoint_.empty() ? "this run has written no checkpoint"
+                                            : last_checkpoint_ + " is kept"));
 }
 
 void Run::save() {
@@ -263,6 +280,13 @@ TrainingResult train(TrainingTask& task, const TrainingEvents& events,
   Run run(task, events, task.processes != nullptr ? *task.processes : alone);
   if (resume_from) run.resume(*resume_from);
   return run.to_the_end();
+}
+
+void check_checkpoint(const std::string& folder, std::span<const TokenizedExample> train,
+                      const TrainingArguments& arguments) {
+  TrainerState state = fresh_state(StepPlan(train, arguments), train, arguments);
+  load_state(folder, arguments, state);
+  SafetensorsFile::open((std::filesystem::path(folder) / "optimizer.safetensors").string());
 }
 
 }  // namespace qlora

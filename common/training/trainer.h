@@ -70,8 +70,13 @@ struct TrainingResult {
 /// @param resume_from  a checkpoint folder of an earlier run with the same settings: the run
 ///                     goes on bit for bit (same machine, build and thread count)
 /// @throws BadInput on a checkpoint that does not fit; Error (check_failed) naming step and rows
-/// where the loss is not finite: the last checkpoint stays
+/// where the loss is not finite, and the last checkpoint, which stays
 TrainingResult train(TrainingTask& task, const TrainingEvents& events = {},
                      const std::optional<std::string>& resume_from = std::nullopt);
+
+/// Whether a run on these rows can go on from a checkpoint, as far as that shows without its model.
+/// @throws BadInput as train()
+void check_checkpoint(const std::string& folder, std::span<const TokenizedExample> train,
+                      const TrainingArguments& arguments);
 
 }  // namespace qlora

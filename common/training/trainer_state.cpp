@@ -134,8 +134,8 @@ void load_parameters(const std::string& folder, const std::vector<Parameter>& pa
   for (const Parameter& p : parameters) copy_values(file, p.name, p.value);
 }
 
-void load_checkpoint(const std::string& folder, const TrainingArguments& arguments,
-                     AdamW& optimizer, TrainerState& state) {
+std::int64_t load_state(const std::string& folder, const TrainingArguments& arguments,
+                        TrainerState& state) {
   const fs::path inside(folder);
   const Json resume = Json::read((inside / "resume.json").string());
   const Json saved = Json::read((inside / "trainer_state.json").string());
@@ -159,9 +159,6 @@ void load_checkpoint(const std::string& folder, const TrainingArguments& argumen
   if (saved.at("max_steps").as_integer() != state.max_steps) {
     saved.at("max_steps").reject(std::to_string(state.max_steps) + " steps, as this run has");
   }
-  const auto file = SafetensorsFile::open((inside / "optimizer.safetensors").string());
-  for (const auto& [name, tensor] : optimizer.state()) copy_values(file, name, tensor);
-  optimizer.set_steps(resume.at("optimizer_steps").as_integer());
   state.global_step = saved.at("global_step").as_integer();
   if (state.global_step < 0 || state.global_step > state.max_steps) {
     saved.at("global_step").reject("a step of this run");
@@ -183,6 +180,15 @@ void load_checkpoint(const std::string& folder, const TrainingArguments& argumen
     state.loss_scale = {resume.at("loss_scale").as_number(),
                         resume.at("loss_scale_good_steps").as_integer()};
   }
+  return resume.at("optimizer_steps").as_integer();
+}
+
+void load_checkpoint(const std::string& folder, const TrainingArguments& arguments,
+                     AdamW& optimizer, TrainerState& state) {
+  const std::int64_t steps = load_state(folder, arguments, state);
+  const auto file = SafetensorsFile::open((fs::path(folder) / "optimizer.safetensors").string());
+  for (const auto& [name, tensor] : optimizer.state()) copy_values(file, name, tensor);
+  optimizer.set_steps(steps);
 }
 
 void remove_old_checkpoints(const std::string& output_dir, std::int64_t limit,

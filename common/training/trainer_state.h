@@ -58,8 +58,13 @@ void save_checkpoint(const std::string& folder, const TrainingArguments& argumen
                      const AdamW& optimizer, const TrainerState& state,
                      const std::function<void(const std::string&)>& save_model);
 
+/// Reads back the state alone. @return the optimizer's steps: those that overflowed were none
+/// @throws BadInput where settings or the data's size do not fit this run
+std::int64_t load_state(const std::string& folder, const TrainingArguments& arguments,
+                        TrainerState& state);
+
 /// Reads it back into the optimizer's parameters and moments, and the state.
-/// @throws BadInput where files, names, shapes, settings or the data's size do not fit this run
+/// @throws BadInput as load_state, and where files, names or shapes do not fit
 void load_checkpoint(const std::string& folder, const TrainingArguments& arguments,
                      AdamW& optimizer, TrainerState& state);
 

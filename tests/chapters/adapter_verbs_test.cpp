@@ -126,6 +126,27 @@ TEST(AdapterLesson, SwitchingLeavesTheBaseAndUnmergingDoesNot) {
   EXPECT_LT(number(6, "off"), 1e-7);  // two roundings of 2^-24 each, some 6e-8 at the most
 }
 
+// One that was trained on all linear layers goes with one on the attention's: lists of names both.
+TEST(MergeVerb, CombinesAdaptersOfDifferentTargets) {
+  const std::string data = (scratch() / "data.jsonl").string();
+  std::ofstream(data) << R"({"prompt": "one", "completion": " two"})" << '\n';
+  std::vector<std::string> merge{"merge", "--combination-type", "cat", "--output", out()};
+  for (const char* targets : {"all-linear", "q_proj,v_proj"}) {
+    const std::string folder = (scratch() / targets).string();
+    const testing::Ended trained = testing::run_process(
+        {QLORA_BIN "/ch12_qlora_finetuning", "train", "--device", "cpu", "--model",
+         QLORA_TINY_LLAMA, "--data", data, "--max-steps", "1", "--save-strategy", "no",
+         "--target-modules", targets, "--output-dir", folder},
+        scratch().string(), 60);
+    ASSERT_TRUE(trained.ok()) << trained.output;
+    merge.insert(merge.end(), {"--adapter", folder});
+  }
+  const testing::Ended ended = ch13(merge);
+  ASSERT_TRUE(ended.ok()) << ended.output;
+  EXPECT_EQ(std::get<std::vector<std::string>>(*read_adapter(out()).config.target_modules).size(),
+            7u);
+}
+
 struct Refusal {
   std::vector<std::string> arguments;
   int exit_code;

@@ -109,6 +109,29 @@ TEST(PlanVerb, SizesAndContradictionsAreUsage) {
   EXPECT_EQ(plan_3b({"--rates", "725,501"}).exit_code, 2);
 }
 
+// A card of 7.5 multiplies no bfloat16.
+TEST(PlanVerb, OfAnOlderCardIsInFloat16) {
+  const auto on = [](const std::string& capability, const std::vector<std::string>& more) {
+    std::vector<std::string> words{"--compute-capability", capability};
+    words.insert(words.end(), more.begin(), more.end());
+    return plan_3b(words);
+  };
+  const auto says = [](const testing::Ended& ended, const char* part) {
+    return ended.output.find(part) != std::string::npos;
+  };
+  EXPECT_TRUE(says(on("7.5", {}), "arithmetic in float16"));
+  EXPECT_TRUE(says(on("8.0", {}), "arithmetic in bfloat16"));
+  EXPECT_TRUE(says(on("12.0", {"--torch-dtype", "auto"}), "arithmetic in bfloat16"));
+  for (const auto& asked :
+       {std::vector<std::string>{"--bf16"}, {"--torch-dtype", "torch.bfloat16"}}) {
+    const testing::Ended ended = on("7.5", asked);
+    EXPECT_EQ(ended.exit_code, 4);
+    EXPECT_TRUE(says(ended, " has no bfloat16 arithmetic; --fp16 or --dtype float32 works"))
+        << ended.output;
+  }
+  for (const char* none : {"7.0", "99.0", "9.9"}) EXPECT_EQ(on(none, {}).exit_code, 2) << none;
+}
+
 TEST(PlanVerb, WithoutRatesItSaysHowToGiveThem) {
   const testing::Ended ended = plan({"--random-model", "llama-3.2-1b", "--device", "cuda", "--card",
                                      "h100-80gb", "--rates", "100,50,40,1"});

@@ -16,7 +16,8 @@ namespace {
 using testing::scratch;
 
 // Three steps over twelve short rows, with these options besides.
-testing::Ended train(const std::string& output_dir, const std::vector<std::string>& options) {
+testing::Ended train(const std::string& output_dir, const std::vector<std::string>& options,
+                     const std::string& model = QLORA_TINY_LLAMA) {
   const std::string data = (scratch() / "data.jsonl").string();
   std::ofstream file(data);
   for (int i = 0; i < 12; ++i) {
@@ -25,8 +26,8 @@ testing::Ended train(const std::string& output_dir, const std::vector<std::strin
   file.close();
   const std::string program = QLORA_BIN "/ch12_qlora_finetuning";
   std::vector<std::string> arguments = {
-      program, "train",        "--model", QLORA_TINY_LLAMA, "--data", data,           "--max-steps",
-      "3",     "--max-length", "64",      "--save-steps",   "1",      "--output-dir", output_dir};
+      program, "train",        "--model", model,          "--data", data,           "--max-steps",
+      "3",     "--max-length", "64",      "--save-steps", "1",      "--output-dir", output_dir};
   arguments.insert(arguments.end(), options.begin(), options.end());
   return testing::run_process(arguments, scratch().string(), 60);
 }
@@ -59,6 +60,45 @@ TEST(TrainVerb, APackedRunGoesOnPackedOnly) {
   for (const TensorInfo& t : a.tensors()) {
     EXPECT_TRUE(testing::same_bytes(a.tensor(t.name), b.tensor(t.name))) << t.name;
   }
+}
+
+// What is wrong is said before the weights are looked at: a folder without any says the same.
+TEST(TrainVerb, LooksAtDataFoldersAndCheckpointBeforeTheWeights) {
+  namespace fs = std::filesystem;
+  const fs::path bare = scratch() / "bare";
+  fs::copy(QLORA_TINY_LLAMA, bare);
+  fs::remove(bare / "model.safetensors");
+  const std::string done = (scratch() / "done").string(), out = (scratch() / "new/out").string();
+  ASSERT_TRUE(train(done, {}).ok());
+  std::ofstream(scratch() / "broken.jsonl") << "{\n";
+  std::ofstream(scratch() / "file") << "no folder";
+  const auto says = [&](const std::string& folder, std::vector<std::string> options,
+                        const std::string& part) {
+    const testing::Ended ended = train(folder, options, bare.string());
+    EXPECT_EQ(ended.exit_code, 3);
+    EXPECT_NE(ended.output.find(part), std::string::npos) << ended.output;
+    EXPECT_FALSE(fs::exists(scratch() / "new"));
+  };
+  says(out, {}, "bare");  // and only then the weights
+  says(out, {"--eval-data", (scratch() / "broken.jsonl").string()}, "broken.jsonl: line 1");
+  says((scratch() / "file/out").string(), {}, "cannot be made a folder");
+  says(out, {"--resume-from-checkpoint", "true"}, "holds no checkpoint to resume from");
+  const std::string checkpoint = done + "/checkpoint-2";
+  says(out, {"--resume-from-checkpoint", checkpoint, "--learning-rate", "1e-3"},
+       "resume.json: settings.learning_rate");
+  fs::remove(checkpoint + "/optimizer.safetensors");
+  says(out, {"--resume-from-checkpoint", checkpoint}, "optimizer.safetensors");
+}
+
+TEST(TrainVerb, LeavesNothingBehindWhereNothingWasWritten) {
+  const std::string out = (scratch() / "new/out").string();
+  // Steps of 1e38 make weights that float32 does not hold.
+  const testing::Ended ended =
+      train(out, {"--learning-rate", "1e38", "--save-strategy", "no", "--device", "cpu"});
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_NE(ended.output.find("; this run has written no checkpoint"), std::string::npos)
+      << ended.output;
+  EXPECT_FALSE(std::filesystem::exists(scratch() / "new"));
 }
 
 // A row of packed examples may be longer than the model has positions, if none of them is.

@@ -56,6 +56,14 @@ TEST(CombineAdapters, ModulesOfAnyAndRanksOfAll) {
   EXPECT_EQ(read_adapter(folder).modules.size(), cat.modules.size());
 }
 
+TEST(CombineAdapters, AllLinearGoesWithAList) {
+  std::vector<PeftAdapter> adapters{variant("multi/first"), variant("multi/third")};
+  const PeftAdapter lists = combine_adapters(adapters, std::vector{1.0, 1.0}, Combination::cat);
+  adapters[0].config.target_modules = std::string("all-linear");
+  const PeftAdapter ours = combine_adapters(adapters, std::vector{1.0, 1.0}, Combination::cat);
+  EXPECT_EQ(ours.config.target_modules, lists.config.target_modules);
+}
+
 TEST(CombineAdapters, ScalingOfRankStabilizedOnesIsOne) {
   const std::vector<PeftAdapter> adapters{variant("rslora")};
   const PeftAdapter one = combine_adapters(adapters, std::vector{1.0}, Combination::svd);

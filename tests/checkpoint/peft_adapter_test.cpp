@@ -111,7 +111,6 @@ TEST(PeftConfig, RefusesFeaturesByName) {
   expect(R"("loftq_config": {"loftq_bits": 4})", "loftq_config");
   expect(R"("init_lora_weights": "pissa")", "init_lora_weights");
   expect(R"("use_qalora": true)", "use_qalora");
-  expect(R"("a_feature_of_tomorrow": 3)", "a_feature_of_tomorrow");
   expect(R"("r": 0)", "r is 0");
   expect(R"("r": 8.5)", "r: found 8.5");
   expect(R"("r": "8")", "r: found");
@@ -121,6 +120,15 @@ TEST(PeftConfig, RefusesFeaturesByName) {
   expect(R"("target_modules": 3)", "target_modules: found");
   expect(R"("target_modules": "q", "layers_to_transform": [1])", "layers_to_transform");
   expect(R"("target_modules": ["q"], "layers_pattern": "h")", "layers_pattern");
+}
+
+TEST(PeftConfig, SettingsOfNoKnownNameAreLeftOut) {
+  const Json json = Json::parse(
+      R"({"peft_type": "LORA", "r": 4, "a_feature_of_tomorrow": 3, "megatron_core": "m",
+          "unknown_but_off": null, "another": [1]})",
+      "c.json");
+  EXPECT_EQ(unknown_settings(json), (std::vector<std::string>{"a_feature_of_tomorrow", "another"}));
+  EXPECT_EQ(lora_config_from_json(json, "c.json").r, 4);
 }
 
 // A small adapter of one module, to be spoiled.
@@ -177,6 +185,14 @@ TEST(PeftAdapter, RefusesTensorsThatDoNotFit) {
                    "adapter_config.json: the pattern \"(q_proj\" cannot be used");
   EXPECT_BAD_INPUT(read_small(small(), R"("r": 2, "rank_pattern": {"(": 3})"), "cannot be used");
   EXPECT_BAD_INPUT(read_adapter("/nowhere"), "/nowhere/adapter_config.json");
+}
+
+TEST(PeftAdapter, SaysOnceAFolderWhatIsLeftOut) {
+  const std::string file = scratch().string() + "/adapter_config.json";
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 2; ++i) read_small(small(), R"("r": 2, "of_tomorrow": 3, "another": true)");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            file + ": left out, as not known: \"of_tomorrow\", \"another\"\n");
 }
 
 TEST(PeftAdapter, KeepsSixteenBitWeights) {

@@ -160,9 +160,25 @@ random 'random-model needs --max-steps'
 random 'one of --model DIR and --random-model' --model "$tiny" --max-steps 1
 expect 2 'bf16 and --fp16' train --bf16 --fp16
 expect 2 'adapter: .* one, not several' train --adapter "$work/one" --adapter "$work/two"
-for number in nonsense 7 7.5.1 -7.5; do
-  expect 2 'compute-capability must be two numbers' train --compute-capability "$number"
+for number in nonsense 7 7.5.1 -7.5 7.0 99.9; do
+  expect 2 'compute-capability: found .*, expected one of 7.5, ' train --compute-capability "$number"
 done
+expect 2 'num-processes 65: on the CPU at most 64' train --device cpu --num-processes 65
+expect 2 'num-processes 128: on the CPU at most 64' "$bin/ch17_full_finetuning_and_many_gpus" pretrain \
+  --output-dir "$work/out" --batch-size 128 --num-processes 128
+echo '{"device_map": "balanced"}' >"$work/config.json"
+expect 2 'config.json: device_map is not supported but as auto' train --config "$work/config.json"
+echo '{"rank_pattern": {"q_proj": "much"}}' >"$work/config.json"
+expect 3 'config.json: rank_pattern.q_proj: found' train --config "$work/config.json"
+expect 2 'rank-pattern: .*expected JSON' train --rank-pattern q_proj=4
+
+# what needs no weights is said before they are read, and no folder is left behind
+copy bare "$tiny" && rm "$work/bare/model.safetensors"
+expect 3 'broken.jsonl: line 2' tune "$work/bare" --data "$work/broken.jsonl"
+expect 3 'out: holds no checkpoint' tune "$work/bare" --data "$work/data.jsonl" --resume-from-checkpoint true
+expect 1 'the loss became .*; this run has written no checkpoint' "$bin/ch12_qlora_finetuning" train \
+  --model "$tiny" --data "$work/data.jsonl" --output-dir "$work/out" --device cpu --max-steps 9 \
+  --learning-rate 1e38 --save-strategy no
 
 # folders that are in a format already, other bases, and outputs that would replace something
 nf4=$root/tests/golden/llama_nf4/a adapter=$root/tests/golden/qlora/adapter_nonzero

@@ -62,6 +62,14 @@ TEST(FreshAdapter, AIsUniformWithinItsBoundAndBIsZero) {
   }
 }
 
+TEST(SavedForm, NamesTheModulesOfAllLinear) {
+  LlamaModel model = load_model(golden("llama/a_fp32"));
+  attach_lora(model, on_everything(2), 7);
+  EXPECT_EQ(saved_form(model, on_everything(2)).config.target_modules,
+            NamesOrPattern(std::vector<std::string>{"down_proj", "gate_proj", "k_proj", "o_proj",
+                                                    "q_proj", "up_proj", "v_proj"}));
+}
+
 TEST(FreshAdapter, DependsOnSeedAndModuleNotOnTheOtherTargets) {
   const auto q_of_layer_1 = [](const LoraConfig& config, std::uint64_t seed) {
     LlamaModel model = load_model(golden("llama/a_fp32"));

@@ -183,6 +183,20 @@ TEST(Trainer, KeepsTheNewestCheckpointsAlone) {
   EXPECT_TRUE(fs::exists(checkpoint_folder(folder, 9)));  // the last step is always saved
 }
 
+TEST(Trainer, EvaluatesBehindEachEpochAndTheLastStep) {
+  Fixture s;  // three steps an epoch
+  s.arguments.eval_each_epoch = true;
+  s.arguments.max_steps = 7;
+  TrainingTask task = s.task();
+  task.eval = s.data;
+  std::vector<std::int64_t> steps;
+  const TrainingResult result = train(task);
+  for (const Json& entry : result.state.log_history.as_array()) {
+    if (entry.find("eval_loss") != nullptr) steps.push_back(entry.at("step").as_integer());
+  }
+  EXPECT_EQ(steps, (std::vector<std::int64_t>{3, 6, 7}));
+}
+
 TEST(Trainer, ALossThatIsNotFiniteStopsTheRunAndNamesStepAndRows) {
   Fixture s;
   const Tensor norm = ops::host_copy(s.model.norm);
@@ -195,6 +209,25 @@ TEST(Trainer, ALossThatIsNotFiniteStopsTheRunAndNamesStepAndRows) {
     EXPECT_EQ(e.code(), ExitCode::check_failed);
     EXPECT_NE(std::string(e.what()).find("step 1"), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("rows"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("; this run has written no checkpoint"), std::string::npos)
+        << e.what();
+  }
+}
+
+TEST(Trainer, ALossThatIsNotFiniteNamesTheCheckpointThatIsKept) {
+  Fixture s;
+  s.arguments.save_strategy = SaveStrategy::steps;
+  s.arguments.save_steps = 1;
+  TrainingTask task = s.task(scratch().string());
+  TrainingEvents events;
+  events.on_step = [&](const StepReport& r) {
+    if (r.step == 2) ops::fill_bytes(s.model.norm, 0xff);  // NaNs
+  };
+  try {
+    train(task, events);
+    FAIL() << "a run with a NaN in its weights went on";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("/checkpoint-2 is kept"), std::string::npos) << e.what();
   }
 }
 

@@ -125,13 +125,19 @@ const DeviceInfo& device() {
   return context().info;
 }
 
-void choose_device(int index) {
+int device_count() {
   int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) return;  // device() says why
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
+void choose_device(int index) {
+  const int count = device_count();
+  if (count == 0) return;     // device() says why
+  if (count == 1) index = 0;  // the launcher has dealt them out
   if (index >= count) {
     throw MachineLacks("process " + std::to_string(index) +
                        " of this host needs a GPU of its own: " + std::to_string(count) +
-                       (count == 1 ? " is here" : " are here"));
+                       " are here");
   }
   check(cudaSetDevice(index), "choose_device");
 }

@@ -25,7 +25,11 @@ struct DeviceInfo {
 /// Whether there is a device with a driver that can run these kernels.
 bool available();
 
-/// From here on the device of that index is the one in use; to be called before anything else.
+/// Devices that the driver shows to this process; 0 where it cannot say. Starts nothing on them.
+int device_count();
+
+/// From here on the device of that index is the one in use, or the only one that there is; to be
+/// called before anything else.
 /// @throws MachineLacks saying how many there are, if there is none of that index
 void choose_device(int index);
 
