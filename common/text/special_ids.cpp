@@ -57,4 +57,13 @@ void read_special_ids(const std::string& model_folder, const std::vector<AddedTo
   read("pad_token", "pad_token_id", ids.pad);
 }
 
+TextEnds read_text_ends(const std::string& model_folder) {
+  TextEnds ends;
+  if (model_folder.empty()) return ends;
+  const Json config = read_if_there(model_folder + "/tokenizer_config.json");
+  if (const Json* bos = config.find("add_bos_token")) ends.add_bos_token = bos->as_bool();
+  if (const Json* eos = config.find("add_eos_token")) ends.add_eos_token = eos->as_bool();
+  return ends;
+}
+
 }  // namespace qlora

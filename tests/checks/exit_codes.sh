@@ -85,16 +85,16 @@ expect 3 'silent/tokenizer.model: there is no tokenizer' \
 # conversations: a template is looked for where rows need one
 echo '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}' >"$work/chat.jsonl"
 chat() { expect 3 "$1" tune "$2" --data "$work/chat.jsonl"; }
-chat 'chat.jsonl: row 1: .*need a chat template' "$tiny"
+chat 'chat.jsonl: line 1: .*need a chat template' "$tiny"
 copy chatml "$tiny" && echo '<|im_start|>' >"$work/chatml/chat_template.jinja"
 chat 'chatml/chat_template.jinja: chat_template: not a template that is supported' "$work/chatml"
 copy inst "$tiny" && echo '{"chat_template": "[INST] <<SYS>>"}' >"$work/inst/tokenizer_config.json"
-chat 'chat.jsonl: row 1: .*the role "user", expected assistant' "$work/inst"
+chat 'chat.jsonl: line 1: .*the role "user", expected assistant' "$work/inst"
 copy headers "$tiny"
 cat >"$work/headers/chat_template.jinja" <<'END'
 {{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}
 END
-chat 'chat.jsonl: row 1: .*the tokenizer has no token <.start_header_id.>' "$work/headers"
+chat 'chat.jsonl: line 1: .*the tokenizer has no token <.start_header_id.>' "$work/headers"
 echo '{"messages": [{"role": "tool", "content": "a"}]}' >"$work/chat.jsonl"
 chat 'chat.jsonl: line 1: the role "tool"' "$tiny"
 
