@@ -110,7 +110,7 @@ TEST(ItemsVerb, DrawsNoMoreThanThereAre) {
   };
   const Ended many = items("100000000");
   EXPECT_EQ(many.exit_code, 2) << many.output;
-  EXPECT_NE(many.output.find("count must be 1 to 10000000"), std::string::npos) << many.output;
+  EXPECT_NE(many.output.find("--count: must be 1 to 10000000"), std::string::npos) << many.output;
   ASSERT_TRUE(items("3").ok());
   EXPECT_EQ(Json::read(in_scratch("items.json")).at("items").as_integer(), 3);
 }

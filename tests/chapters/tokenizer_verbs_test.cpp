@@ -121,7 +121,7 @@ TEST(RenderVerb, WritesRowsThatTrainTakes) {
   const Ended ended = run_verb({"render", "--model", model, "--input", rows, "--output", out});
   ASSERT_TRUE(ended.ok()) << ended.output;
   EXPECT_EQ(ended.output, "") << "what is written is not printed";
-  EXPECT_EQ(read_file(out), "{\"text\":\"<s>[INST] a [/INST] b </s>\"}\n");
+  EXPECT_EQ(read_file(out), "{\"text\": \"<s>[INST] a [/INST] b </s>\"}\n");
 }
 
 TEST(EncodeVerb, PutsAroundATextWhatTheConfigurationSays) {
@@ -135,7 +135,7 @@ TEST(EncodeVerb, PutsAroundATextWhatTheConfigurationSays) {
     EXPECT_TRUE(run_verb(more).ok());
     return Json::read(ids).at("input_ids").at(0).dump();
   };
-  EXPECT_EQ(encoded({}), "[261,2]");
+  EXPECT_EQ(encoded({}), "[261, 2]");
   EXPECT_EQ(encoded({"--no-special-tokens"}), "[261]");
 }
 
