@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "course/provenance.h"
 #include "course/text.h"
 #include "text/byte_level_file.h"
 #include "text/byte_level_training.h"
@@ -21,10 +22,6 @@ namespace {
 
 constexpr double kMostTokens = 1 << 24;
 
-std::string row_name(std::size_t i) {
-  return "row " + std::to_string(i + 1);
-}
-
 std::vector<std::string> texts_of(const EncodeVerb& o) {
   if (o.text.has_value() == o.input.has_value()) {
     throw UsageError("one of --text TEXT and --input FILE.jsonl is needed");
@@ -33,7 +30,7 @@ std::vector<std::string> texts_of(const EncodeVerb& o) {
   std::vector<std::string> texts;
   for (Example& row : read_dataset(*o.input)) {
     if (row.kind != Example::Kind::text) {
-      throw BadInput(*o.input, row_name(texts.size()), "expected {\"text\": …}");
+      throw BadInput(*o.input, place_of(row, texts.size()), "expected {\"text\": …}");
     }
     texts.push_back(std::move(row.completion));
   }
@@ -101,22 +98,55 @@ void add_model(Options& verb, std::string& model, const char* what) {
   verb.add("--model", model, what).required().value_name("DIR");
 }
 
+void add_json(Options& verb, std::string& json) {
+  verb.add("--json", json, "write the results there").value_name("FILE");
+}
+
+void add_text_output(Options& verb, std::string& output) {
+  verb.add("--output", output, "JSON lines with \"text\" to write; else the text is printed")
+      .value_name("FILE");
+}
+
+// Texts as rows of a data set, or where there is no file one after the other at the terminal.
+void put_texts(const char* verb, const std::vector<std::string>& texts, const std::string& output,
+               const std::string& json) {
+  std::string all;
+  Json list = Json::array();
+  for (const std::string& text : texts) {
+    Json line = Json::object();
+    line["text"] = text;
+    all += (output.empty() ? text : line.dump()) + "\n";
+    list.push_back(text);
+  }
+  if (output.empty()) {
+    fmt::print("{}", all);
+  } else {
+    write_atomically(output, all);
+  }
+  Json j = Json::object();
+  j["verb"] = verb;
+  j["rows"] = static_cast<std::int64_t>(texts.size());
+  j["texts"] = std::move(list);
+  write_results(json, std::move(j));
+}
+
 }  // namespace
 
 void add_options(Options& verb, EncodeVerb& o) {
   add_model(verb, o.model, "a folder with tokenizer.json or tokenizer.model");
   verb.add("--text", o.text, "the text of one row").value_name("TEXT");
   verb.add("--input", o.input, "rows: JSON lines with \"text\"").value_name("FILE");
-  verb.add("--no-special-tokens", o.no_special_tokens, "no BOS before a text");
+  verb.add("--no-special-tokens", o.no_special_tokens, "nothing put before or behind a text");
   verb.add("--output", o.output, "JSON with input_ids to write").required().value_name("FILE");
+  add_json(verb, o.json);
 }
 
 void add_options(Options& verb, DecodeVerb& o) {
   add_model(verb, o.model, "a folder with tokenizer.json or tokenizer.model");
   verb.add("--ids", o.ids, "JSON with input_ids").required().value_name("FILE");
   verb.add("--keep-special-tokens", o.keep_special_tokens, "write BOS, EOS and the like too");
-  verb.add("--output", o.output, "JSON lines with \"text\" to write; else the text is printed")
-      .value_name("FILE");
+  add_text_output(verb, o.output);
+  add_json(verb, o.json);
 }
 
 void add_options(Options& verb, RenderVerb& o) {
@@ -127,6 +157,8 @@ void add_options(Options& verb, RenderVerb& o) {
   verb.add("--add-generation-prompt", o.add_generation_prompt, "end where the answer begins");
   verb.add("--date-string", o.date_string, "what Llama 3.1 and 3.2 call today, \"26 Jul 2024\"")
       .value_name("TEXT");
+  add_text_output(verb, o.output);
+  add_json(verb, o.json);
 }
 
 void add_options(Options& verb, TrainVerb& o) {
@@ -143,13 +175,18 @@ void add_options(Options& verb, TrainVerb& o) {
   verb.add("--ties", o.ties, "of pairs as frequent: the greater bytes, or the smaller ids")
       .choices({"bytes", "ids"});
   verb.add("--output", o.output, "folder for tokenizer.json").required().value_name("DIR");
+  add_json(verb, o.json);
 }
 
 void run(const EncodeVerb& o) {
   const std::vector<std::string> texts = texts_of(o);
   const Tokenizer tokenizer = Tokenizer::load(o.model);
+  const EncodeOptions options{.add_bos = !o.no_special_tokens,
+                              .add_eos = !o.no_special_tokens && tokenizer.adds_eos()};
   Json rows = Json::array();
-  for (const auto& ids : tokenizer.encode_batch(texts, {.add_bos = !o.no_special_tokens})) {
+  std::int64_t tokens = 0;
+  for (const auto& ids : tokenizer.encode_batch(texts, options)) {
+    tokens += std::ssize(ids);
     Json::Array row;
     for (const std::int32_t id : ids) row.emplace_back(std::int64_t{id});
     rows.push_back(std::move(row));
@@ -157,46 +194,44 @@ void run(const EncodeVerb& o) {
   Json json = Json::object();
   json["input_ids"] = std::move(rows);
   write_atomically(o.output, json.dump() + "\n");
+  Json j = Json::object();
+  j["verb"] = "encode";
+  j["rows"] = std::ssize(texts);
+  j["tokens"] = tokens;
+  j["output"] = o.output;
+  write_results(o.json, std::move(j));
 }
 
 void run(const DecodeVerb& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   const Json file = Json::read(o.ids);
-  std::string lines;
+  std::vector<std::string> texts;
   for (const Json& row : file.at("input_ids").as_array()) {
-    const std::string text =
-        tokenizer.decode(ids_of(row, tokenizer.vocab_size()), !o.keep_special_tokens);
-    Json line = Json::object();
-    line["text"] = text;
-    lines += (o.output.empty() ? text : line.dump()) + "\n";
+    texts.push_back(tokenizer.decode(ids_of(row, tokenizer.vocab_size()), !o.keep_special_tokens));
   }
-  if (o.output.empty()) {
-    fmt::print("{}", lines);
-  } else {
-    write_atomically(o.output, lines);
-  }
+  put_texts("decode", texts, o.output, o.json);
 }
 
 void run(const RenderVerb& o) {
   ChatTemplate chat = chat_template_of(o.model);
   if (o.date_string) chat.date_string = *o.date_string;
   std::vector<Example> rows = read_dataset(o.input);
-  std::string text;
+  std::vector<std::string> texts;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     try {
-      text += render_chat(chat, messages_of(rows[i]), o.add_generation_prompt) + "\n";
+      texts.push_back(render_chat(chat, messages_of(rows[i]), o.add_generation_prompt));
     } catch (const BadInput& e) {
-      throw BadInput(o.input, row_name(i), e.what());
+      throw BadInput(o.input, place_of(rows[i], i), e.what());
     }
   }
-  fmt::print("{}", text);
+  put_texts("render", texts, o.output, o.json);
 }
 
 void run(const TrainVerb& o) {
   const ByteLevelTraining options = training_of(o);
-  make_folder(o.output);
   std::vector<std::string> texts;
   for (const std::string& path : o.input) append_texts(path, texts);
+  make_folder(o.output);
   std::size_t bytes = 0;
   for (const std::string& text : texts) bytes += text.size();
 
@@ -215,6 +250,15 @@ void run(const TrainVerb& o) {
   fmt::print("the text is {} tokens: {:.2f} bytes a token\n",
              grouped(static_cast<std::int64_t>(tokens)),
              static_cast<double>(bytes) / static_cast<double>(std::max<std::size_t>(tokens, 1)));
+  Json j = Json::object();
+  j["verb"] = "train-tokenizer";
+  j["bytes"] = static_cast<std::int64_t>(bytes);
+  j["merges"] = std::ssize(pairs.merges);
+  j["vocab_size"] = std::ssize(pairs.tokens);
+  j["tokens"] = static_cast<std::int64_t>(tokens);
+  j["seconds"] = took.count();
+  j["output"] = o.output;
+  write_results(o.json, std::move(j));
 }
 
 }  // namespace qlora::chapter07

@@ -17,6 +17,7 @@ struct EncodeVerb {
   std::optional<std::string> input;  ///< or the rows of a JSONL file, from their "text"
   bool no_special_tokens = false;    ///< nothing before the text
   std::string output;                ///< {"input_ids": [[…]]}
+  std::string json;                  ///< where the counts go
 };
 
 /// The command line of `decode`.
@@ -25,6 +26,7 @@ struct DecodeVerb {
   std::string ids;                   ///< {"input_ids": [[…]]}, rows of any length
   bool keep_special_tokens = false;  ///< write their names into the text
   std::string output;                ///< JSONL with a "text" a row; empty: the text is printed
+  std::string json;                  ///< where the texts go, with a provenance
 };
 
 /// The command line of `render`.
@@ -33,6 +35,8 @@ struct RenderVerb {
   std::string input;                       ///< JSONL with "messages", or Guanaco's "text"
   bool add_generation_prompt = false;      ///< end where the answer begins
   std::optional<std::string> date_string;  ///< today's date, for Llama 3.1 and 3.2
+  std::string output;                      ///< as of decode
+  std::string json;                        ///< likewise
 };
 
 /// The command line of `train-tokenizer`.
@@ -44,6 +48,7 @@ struct TrainVerb {
   std::string split = "llama3";             ///< whose expression cuts the text into pieces
   std::string ties = "bytes";               ///< which of two pairs as frequent is merged first
   std::string output;                       ///< folder for tokenizer.json
+  std::string json;                         ///< where the counts go
 };
 
 /// Declare the options of each.

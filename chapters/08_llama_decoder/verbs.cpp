@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <utility>
 
 #include "checkpoint/peft_adapter.h"
 #include "checkpoint/safetensors.h"
@@ -24,6 +25,10 @@ void run_logits(const LogitsOptions& o) {
   LlamaModel model = load(o.model);
   const LlamaConfig& c = model.config;
   const Batch batch = read_ids_for(model, o.ids);
+  if (batch.labels && batch.supervised == 0) {
+    throw BadInput(o.ids, "labels",
+                   "none counts: expected at least one that is not -100 behind a row's first");
+  }
   const std::int64_t B = batch.input_ids.dim(0), T = batch.input_ids.dim(1);
   Arena arena = ops::arena_on(model.device());
   std::vector<Tensor> states;
@@ -38,7 +43,7 @@ void run_logits(const LogitsOptions& o) {
   }
   Json j = Json::object();
   j["output"] = o.output;
-  fmt::print("logits [{}, {}, {}] F32: {}\n", B, T, c.vocab_size, o.output);
+  std::string said = fmt::format("logits [{}, {}, {}] F32: {}\n", B, T, c.vocab_size, o.output);
   if (batch.labels) {
     const double loss = ops::head_cross_entropy(h, model.lm_head, shifted_targets(batch.labels), 0,
                                                 arena, Tensor(), Tensor(), Tensor()) /
@@ -46,9 +51,10 @@ void run_logits(const LogitsOptions& o) {
     const float value = static_cast<float>(loss);
     tensors.emplace_back("loss", Tensor::from<float>(std::span(&value, 1), {1}));
     j["loss"] = loss;
-    fmt::print("loss {:.6f} over {} labels\n", loss, batch.supervised);
+    said += fmt::format("loss {:.6f} over {} labels\n", loss, batch.supervised);
   }
   write_safetensors(o.output, tensors);
+  fmt::print("{}", said);
   write_results(o.json, j);
 }
 
@@ -71,7 +77,8 @@ Sampling sampling_of(const GenerateOptions& o) {
   return sampling;
 }
 
-// Line by line from standard input: what is said, and the answer below it.
+// Line by line from standard input: what is said, and the answer below it. A line that cannot be
+// said is passed over.
 void run_chat(const GenerateOptions& o) {
   Tokenizer tokenizer = tokenizer_of(o.model.model);
   const ChatTemplate chat = chat_template_of(o.model.model);
@@ -91,10 +98,18 @@ void run_chat(const GenerateOptions& o) {
     if (is_terminal) say("> ");
     return static_cast<bool>(std::getline(std::cin, line));
   };
+  std::int64_t number = 0;
   for (std::string line; next_line(line);) {
+    ++number;
     if (line.empty()) continue;
     const auto start = Clock::now();
-    const std::string text = conversation.answer(line, o.max_new_tokens, sampling, arena, say);
+    std::string text;
+    try {
+      text = conversation.answer(line, o.max_new_tokens, sampling, arena, say);
+    } catch (const BadInput& e) {
+      fmt::print(stderr, "line {} is passed over: {}\n", number, e.what());
+      continue;
+    }
     seconds += seconds_since(start);
     tokens += conversation.last_ids().size();
     ++sampling.seed;  // other draws in every turn
@@ -129,9 +144,10 @@ void run_generate(const GenerateOptions& o) {
     say(part);
   };
   for (std::int32_t id : prompt) stream.push(id);
-  say(o.prompt);
+  bool begun = false;  // the prompt is said when it is known to be of a length that fits
   const auto ids =
       generate(model, prompt, o.max_new_tokens, sampling_of(o), arena, [&](std::int32_t id) {
+        if (!std::exchange(begun, true)) say(o.prompt);
         if (id < tokenizer.vocab_size()) add(stream.push(id));
       });
   add(stream.finish());

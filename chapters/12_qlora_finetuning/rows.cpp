@@ -34,9 +34,9 @@ void check_positions(const TokenizedDataset& data, const LlamaConfig& config,
 // Rows as tokens; says what was cut, what was left out, and what was packed.
 TokenizedDataset tokenized(const std::string& path, const Tokenizer& tokenizer,
                            const LlamaConfig& config, const TrainOptions& o) {
-  const std::vector<Example> rows = read_dataset(path);
-  TokenizedDataset data = tokenize_dataset(rows, tokenizer, o.training.max_length,
-                                           template_for(rows, o.model.model, o.date_string), path);
+  std::vector<Example> rows = read_dataset(path);
+  const ChatTemplate chat = template_for(rows, path, o.model.model, o.date_string);
+  TokenizedDataset data = tokenize_dataset(rows, tokenizer, o.training.max_length, chat, path);
   check_positions(data, config, path);
   fmt::print("{}: {} rows, {} tokens; {} cut to {} tokens, {} left out (no label left)\n", path,
              grouped(data.rows), grouped(data.tokens), grouped(data.cut), o.training.max_length,

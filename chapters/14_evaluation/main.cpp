@@ -5,6 +5,7 @@
 #include "course/run.h"
 #include "figures.h"
 #include "lesson.h"
+#include "text/prices.h"
 #include "verbs.h"
 
 int main(int argc, char** argv) {
@@ -50,8 +51,12 @@ int main(int argc, char** argv) {
   ItemsOptions i;
   Options& items = options.verb("items", "Draws price items from the rule.");
   items.add("--seed", i.seed, "of the draw").required().at_least(0);
-  items.add("--count", i.count, "items").required().at_least(1);
+  items.add("--count", i.count, "items")
+      .required()
+      .must("be 1 to " + std::to_string(kMostPriceItems),
+            [](double n) { return n >= 1 && n <= static_cast<double>(kMostPriceItems); });
   items.add("--output", i.output, "JSONL to write").required().value_name("FILE");
+  items.add("--json", i.json, "write what was done there").value_name("FILE");
   items.action([&] { run_items(i); });
   return run(argc, argv, options);
 }

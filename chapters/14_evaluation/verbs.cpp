@@ -9,6 +9,7 @@
 
 #include "checkpoint/peft_adapter.h"
 #include "core/files.h"
+#include "course/provenance.h"
 #include "course/text.h"
 #include "llama/adapters.h"
 #include "support/evaluation.h"
@@ -139,6 +140,12 @@ void run_items(const ItemsOptions& o) {
   }
   write_atomically(o.output, text);
   fmt::print("{} items: {}\n", o.count, o.output);
+  Json j = Json::object();
+  j["verb"] = "items";
+  j["seed"] = o.seed;
+  j["items"] = o.count;
+  j["output"] = o.output;
+  write_results(o.json, std::move(j));
 }
 
 }  // namespace qlora

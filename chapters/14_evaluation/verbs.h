@@ -24,6 +24,7 @@ struct ItemsOptions {
   std::int64_t seed = 0;   ///< of the draw
   std::int64_t count = 0;  ///< items to write
   std::string output;      ///< a JSONL file
+  std::string json;        ///< where it is said what was drawn
 };
 
 /// Evaluates the base, and with adapters the tuned model and each of several alone, and writes the

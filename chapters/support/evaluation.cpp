@@ -21,7 +21,7 @@ EvaluationData read_any_data(const std::string& path, const std::string& model_f
                              const Tokenizer& tokenizer, const LlamaConfig& config,
                              const std::string& date_string) {
   std::vector<Example> rows = read_dataset(path);
-  const ChatTemplate chat = template_for(rows, model_folder, date_string);
+  const ChatTemplate chat = template_for(rows, path, model_folder, date_string);
   return any_evaluation_data(std::move(rows), tokenizer, path, config.max_position_embeddings,
                              chat);
 }

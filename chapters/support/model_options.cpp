@@ -8,8 +8,10 @@
 #include <filesystem>
 
 #include "course/progress.h"
+#include "course/text.h"
 #include "llama/adapters.h"
 #include "ops/device_memory.h"
+#include "text/guanaco.h"
 
 namespace qlora {
 namespace {
@@ -251,13 +253,23 @@ Batch read_ids_for(LlamaModel& model, const std::string& file) {
   return batch;
 }
 
-ChatTemplate template_for(const std::vector<Example>& rows, const std::string& model_folder,
-                          const std::string& date_string) {
-  const bool needed = std::ranges::any_of(
-      rows, [](const Example& row) { return row.kind == Example::Kind::messages; });
-  if (!needed) return {};
-  ChatTemplate chat = chat_template_of(model_folder);
+ChatTemplate template_for(std::vector<Example>& rows, const std::string& file,
+                          const std::string& model_folder, const std::string& date_string) {
+  const auto is = [](Example::Kind kind) {
+    return [kind](const Example& row) { return row.kind == kind; };
+  };
+  ChatTemplate chat;
+  if (std::ranges::any_of(rows, is(Example::Kind::messages))) {
+    chat = chat_template_of(model_folder);
+  } else if (std::ranges::any_of(rows, is(Example::Kind::text))) {
+    chat = known_chat_template_of(model_folder);
+  }
   if (!date_string.empty()) chat.date_string = date_string;
+  if (chat.kind != ChatTemplate::Kind::llama2) return chat;
+  if (const std::int64_t changed = guanaco_to_messages(rows, file); changed > 0) {
+    fmt::print("{}: {} texts of \"### Human: …\" are conversations in the model's template\n", file,
+               grouped(changed));
+  }
   return chat;
 }
 

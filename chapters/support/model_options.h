@@ -103,10 +103,12 @@ Tokenizer tokenizer_of(const std::string& model_folder);
 /// @throws BadInput, also if the batch has more positions than the model
 Batch read_ids_for(LlamaModel& model, const std::string& file);
 
-/// The template of a model's folder where a row is a conversation, else none.
+/// The template of a model's folder where a row is a conversation, else none. Where it is Llama
+/// 2's, rows of `file` that are Guanaco's texts (text/guanaco.h) become conversations, which is
+/// said.
 /// @param date_string  the day that the template names; empty: its own
-ChatTemplate template_for(const std::vector<Example>& rows, const std::string& model_folder,
-                          const std::string& date_string);
+ChatTemplate template_for(std::vector<Example>& rows, const std::string& file,
+                          const std::string& model_folder, const std::string& date_string);
 
 /// "nf4 with double quantization", "float32", …: what the base's linear layers are held in.
 std::string base_format(const LlamaModel& model);

@@ -7,13 +7,6 @@
 #include "evaluation/metrics.h"
 
 namespace qlora {
-namespace {
-
-std::string row_name(std::size_t i) {
-  return "row " + std::to_string(i + 1);
-}
-
-}  // namespace
 
 std::optional<double> price_of(const Example& row) {
   constexpr double kLargest = 1e12;
@@ -31,7 +24,7 @@ std::vector<double> prices_of(std::span<const Example> rows, const std::string& 
   for (const Example& row : rows) {
     const auto price = price_of(row);
     if (!price) {
-      throw BadInput(file, row_name(prices.size()),
+      throw BadInput(file, place_of(row, prices.size()),
                      "no price, expected \"prompt\" and \"completion\" with whole dollars");
     }
     prices.push_back(*price);
@@ -59,7 +52,7 @@ EvaluationData any_evaluation_data(std::vector<Example> rows, const Tokenizer& t
   for (const std::size_t i : tokens.row_numbers) {
     const auto price = price_of(rows[i]);
     if (!price && data.no_prices.empty()) {
-      data.no_prices = row_name(i) + " is no prompt with a price as its completion";
+      data.no_prices = place_of(rows[i], i) + " is no prompt with a price as its completion";
     }
     data.prices.push_back(price.value_or(0.0));
     data.rows.push_back(std::move(rows[i]));

@@ -55,9 +55,10 @@ void Conversation::forget_what_differs(const std::vector<std::int32_t>& ids,
 std::string Conversation::answer(const std::string& said, std::int64_t max_new_tokens,
                                  const Sampling& sampling, Arena& arena,
                                  const std::function<void(const std::string&)>& on_text) {
-  messages_.push_back({"user", said});
+  std::vector<Message> messages = messages_;
+  messages.push_back({"user", said});
   const std::vector<std::int32_t> ids =
-      encode_chat(chat_, tokenizer_, messages_, /*add_generation_prompt=*/true);
+      encode_chat(chat_, tokenizer_, messages, /*add_generation_prompt=*/true);
   const std::int64_t all = std::ssize(ids) + max_new_tokens;
   const std::int64_t most = model_.config.max_position_embeddings;
   if (all > most) {
@@ -80,7 +81,8 @@ std::string Conversation::answer(const std::string& said, std::int64_t max_new_t
   say(stream.finish());
   cached_ = ids;
   cached_.insert(cached_.end(), last_ids_.begin(), last_ids_.end() - 1);
-  messages_.push_back({"assistant", text});
+  messages.push_back({"assistant", text});
+  messages_ = std::move(messages);
   return text;
 }
 

@@ -19,7 +19,8 @@ class Conversation {
   Conversation(LlamaModel& model, Tokenizer tokenizer, ChatTemplate chat, std::string_view system);
 
   /// The model's answer to what the user says next, which is remembered with it. Of the ids so far
-  /// the longest beginning that the cache still holds is not computed again.
+  /// the longest beginning that the cache still holds is not computed again. What was thrown at is
+  /// not remembered: the conversation goes on with the next.
   /// @param on_text  gets the answer piece by piece; may be empty
   /// @throws BadInput if the conversation and max_new_tokens exceed the model's positions; as
   ///         encode_chat()

@@ -49,6 +49,10 @@ class ByteLevelTokenizer : public TokenizerModel {
     }
   }
 
+  void encode_rendered(std::string_view text, std::vector<std::int32_t>& ids) const override {
+    encode(text, /*split_special=*/false, ids);
+  }
+
   // tokenizers: ByteLevel::decode_chain joins the bytes of all tokens
   Part decode(std::int32_t id, bool skip_special, bool&) const override {
     if (skip_special && is_special(id)) return {"", true};

@@ -134,6 +134,11 @@ ChatTemplate chat_template_of(const std::string& model_folder) {
   return *known;
 }
 
+ChatTemplate known_chat_template_of(const std::string& model_folder) {
+  std::string file;
+  return recognized(template_text(model_folder, file)).value_or(ChatTemplate{});
+}
+
 std::vector<std::int32_t> encode_chat(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                       std::span<const Message> messages,
                                       bool add_generation_prompt) {

@@ -33,6 +33,9 @@ struct ChatTemplate {
 /// @throws BadInput for a template that is not known here
 ChatTemplate chat_template_of(const std::string& model_folder);
 
+/// The same, but none for a template that is not known: for rows that can do without.
+ChatTemplate known_chat_template_of(const std::string& model_folder);
+
 /// The ids of a conversation, as transformers' apply_chat_template has them without tools. White
 /// space around a content is left out (Python's str.strip()).
 ///

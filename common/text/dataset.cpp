@@ -16,12 +16,13 @@ struct Place {
 };
 
 std::string text_of(const Json& row, std::string_view key, const Place& place) {
-  const Json* value = row.find(key);
-  if (value == nullptr || !value->is_string()) {
-    place.fail(std::string("\"").append(key).append("\" is ") +
-               (value == nullptr ? "missing" : "not a string"));
+  for (const Json::Member& member : row.as_object()) {
+    if (member.first != key) continue;
+    if (member.second.is_string()) return member.second.as_string();
+    const char* found = member.second.is_null() ? "null, expected a string" : "not a string";
+    place.fail(std::string("\"").append(key).append("\" is ").append(found));
   }
-  return value->as_string();
+  place.fail(std::string("\"").append(key).append("\" is missing"));
 }
 
 std::vector<Message> messages_of(const Json& list, const Place& place) {
@@ -41,6 +42,7 @@ std::vector<Message> messages_of(const Json& list, const Place& place) {
 Example example_of(const Json& row, const Place& place) {
   if (!row.is_object()) place.fail("not a JSON object");
   Example example;
+  example.place = place.row;
   if (const Json* messages = row.find("messages")) {
     example.kind = Example::Kind::messages;
     example.messages = messages_of(*messages, place);
@@ -98,6 +100,10 @@ std::vector<Example> parse_dataset(std::string_view text, const std::string& fil
   std::vector<Example> examples = array ? parse_array(text, file) : parse_lines(text, file);
   if (examples.empty()) throw BadInput(file, "", "no rows, expected one JSON object a line");
   return examples;
+}
+
+std::string place_of(const Example& row, std::size_t i) {
+  return row.place.empty() ? "row " + std::to_string(i + 1) : row.place;
 }
 
 std::vector<Example> read_dataset(const std::string& path) {

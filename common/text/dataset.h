@@ -1,6 +1,7 @@
 // Data sets: JSONL files of the shapes that the ecosystem uses.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,7 +24,11 @@ struct Example {
   std::string prompt;             ///< of prompt_completion
   std::string completion;         ///< of prompt_completion and text
   std::vector<Message> messages;  ///< of messages
+  std::string place = {};         ///< "line 3" of its file, "[2]" of an array; empty: of no file
 };
+
+/// What row `i`, from 0, is called in messages: its place, or of no file "row i + 1".
+std::string place_of(const Example& row, std::size_t i);
 
 /// Reads {"prompt","completion"}, {"instruction","input","output"}, {"text"} or
 /// {"messages":[{"role","content"}]}, one object a line; other keys are ignored. A file that begins

@@ -1,6 +1,7 @@
 #include "text/examples.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -14,6 +15,19 @@ bool has_label(const TokenizedExample& example) {
     if (example.labels[t] != kIgnoredLabel) return true;
   }
   return false;
+}
+
+// A text that names BOS at its beginning has a template's marks: they become ids, and no second BOS
+// comes before it.
+TokenizedExample rendered(const std::string& text, const Tokenizer& tokenizer) {
+  TokenizedExample row;
+  row.input_ids = tokenizer.encode_rendered(text);
+  const std::optional<std::int32_t> eos = tokenizer.eos_id();
+  if (eos && (row.input_ids.empty() || row.input_ids.back() != *eos)) {
+    row.input_ids.push_back(*eos);
+  }
+  row.labels = row.input_ids;
+  return row;
 }
 
 }  // namespace
@@ -33,17 +47,21 @@ TokenizedDataset tokenize_dataset(std::span<const Example> rows, const Tokenizer
                                   const std::string& file) {
   require(max_length > 0, "tokenize_dataset", "max_length > 0");
   std::vector<TokenizedExample> all(rows.size());
-  parallel_for(static_cast<std::int64_t>(rows.size()), 1,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   const auto row = static_cast<std::size_t>(i);
-                   try {
-                     all[row] = tokenize_example(rows[row], tokenizer, chat);
-                   } catch (const BadInput& e) {
-                     throw BadInput(file, "row " + std::to_string(i + 1), e.what());
-                   }
-                 }
-               });
+  parallel_for(
+      static_cast<std::int64_t>(rows.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const auto row = static_cast<std::size_t>(i);
+          const Example& e = rows[row];
+          try {
+            const bool marked =
+                e.kind == Example::Kind::text && tokenizer.begins_with_bos(e.completion);
+            all[row] =
+                marked ? rendered(e.completion, tokenizer) : tokenize_example(e, tokenizer, chat);
+          } catch (const BadInput& problem) {
+            throw BadInput(file, place_of(e, row), problem.what());
+          }
+        }
+      });
   TokenizedDataset set;
   set.rows = static_cast<std::int64_t>(rows.size());
   for (std::size_t row = 0; row < all.size(); ++row) {

@@ -40,6 +40,10 @@ TokenizedExample tokenize_example(const Example& example, const Tokenizer& token
 
 /// tokenize_example() of every row, on all threads; cut to max_length, rows without labels left
 /// out.
+///
+/// A text row that begins with BOS by name, "<s>[INST] … [/INST] … </s>", is what a chat template
+/// rendered: its ids are those of Tokenizer::encode_rendered(), and EOS where it does not end with
+/// one; every one of them has its label.
 /// @throws BadInput naming `file` and the row, where a conversation meets no template
 TokenizedDataset tokenize_dataset(std::span<const Example> rows, const Tokenizer& tokenizer,
                                   std::int64_t max_length, const ChatTemplate& chat = {},

@@ -63,4 +63,21 @@ std::vector<Message> guanaco_messages(std::string_view text) {
   return messages;
 }
 
+std::int64_t guanaco_to_messages(std::vector<Example>& rows, const std::string& file) {
+  std::int64_t changed = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Example& row = rows[i];
+    if (row.kind != Example::Kind::text || !is_guanaco(row.completion)) continue;
+    try {
+      row.messages = guanaco_messages(row.completion);
+    } catch (const BadInput& e) {
+      throw BadInput(file, place_of(row, i), e.what());
+    }
+    row.kind = Example::Kind::messages;
+    row.completion.clear();
+    ++changed;
+  }
+  return changed;
+}
+
 }  // namespace qlora

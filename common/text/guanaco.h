@@ -1,6 +1,8 @@
 // OpenAssistant conversations as one text, in the form that Guanaco was tuned on.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,5 +20,10 @@ std::vector<Message> guanaco_messages(std::string_view text);
 
 /// Whether a text begins with such a marker, white space aside.
 bool is_guanaco(std::string_view text);
+
+/// Makes conversations of the rows that are such a text.
+/// @return how many they were
+/// @throws BadInput as guanaco_messages(), naming `file` and the row
+std::int64_t guanaco_to_messages(std::vector<Example>& rows, const std::string& file);
 
 }  // namespace qlora

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "core/error.h"
 #include "core/json.h"
 #include "core/random.h"
 #include "text/price_words.h"
@@ -29,6 +30,7 @@ constexpr PriceSplit kSplits[] = {
 
 std::vector<PriceItem> draw_price_items(std::uint64_t seed, std::int64_t count,
                                         std::span<const std::string> taken) {
+  require(count <= kMostPriceItems, "draw_price_items", "at most kMostPriceItems");
   std::unordered_set<std::string> seen(taken.begin(), taken.end());
   std::vector<PriceItem> items;
   for (std::uint64_t i = 0; static_cast<std::int64_t>(items.size()) < count; ++i) {

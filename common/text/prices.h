@@ -17,9 +17,16 @@ struct PriceItem {
   double rule_price = 0.0;  ///< the price without noise: the median of the price
 };
 
+/// The most items of one draw. There are 154 million descriptions: 96 pairs of category and
+/// material in 5 quantities and 128 in one, of 16 brands, 6 sizes, 7 conditions, 7 extras and 9
+/// colors in 8 sentences, three quarters of them for items. So many items still find new ones to
+/// the last.
+inline constexpr std::int64_t kMostPriceItems = 10'000'000;
+
 /// `count` items of different descriptions, a function of (seed, count) alone: the first items of a
 /// longer draw are the items of a shorter one.
 /// @param taken  descriptions that must not come, e.g. those of the training items
+/// @throws std::invalid_argument on more than kMostPriceItems
 std::vector<PriceItem> draw_price_items(std::uint64_t seed, std::int64_t count,
                                         std::span<const std::string> taken = {});
 

@@ -11,8 +11,12 @@ namespace qlora {
 
 /// @param bytes  of a tokenizer.model
 /// @param file   named in error messages
-/// @throws BadInput as SentencePieceModel::parse, and if the library refuses the model
+/// @param model_folder  whose tokenizer_config.json is asked for add_bos_token and add_eos_token;
+///        empty: none
+/// @throws BadInput as SentencePieceModel::parse, if the library refuses the model, or if
+///         tokenizer_config.json is damaged
 std::shared_ptr<const TokenizerModel> sentencepiece_tokenizer(std::string_view bytes,
-                                                              const std::string& file);
+                                                              const std::string& file,
+                                                              const std::string& model_folder);
 
 }  // namespace qlora

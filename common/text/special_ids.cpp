@@ -57,4 +57,17 @@ void read_special_ids(const std::string& model_folder, const std::vector<AddedTo
   read("pad_token", "pad_token_id", ids.pad);
 }
 
+TextEnds read_text_ends(const std::string& model_folder) {
+  TextEnds ends;
+  if (model_folder.empty()) return ends;
+  const Json config = read_if_there(model_folder + "/tokenizer_config.json");
+  const auto read = [&](const char* key, bool& flag) {
+    const Json* said = config.find(key);
+    if (said != nullptr && !said->is_null()) flag = said->as_bool();
+  };
+  read("add_bos_token", ends.add_bos_token);
+  read("add_eos_token", ends.add_eos_token);
+  return ends;
+}
+
 }  // namespace qlora

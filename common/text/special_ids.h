@@ -18,4 +18,14 @@ namespace qlora {
 void read_special_ids(const std::string& model_folder, const std::vector<AddedToken>& tokens,
                       std::int32_t vocab_size, TokenizerModel::SpecialIds& ids);
 
+/// What transformers puts around a text where it is told nothing.
+struct TextEnds {
+  bool add_bos_token = true;   ///< BOS before it
+  bool add_eos_token = false;  ///< EOS behind it
+};
+
+/// The members of these names of a model folder's tokenizer_config.json; the defaults where there
+/// is none, or no folder (an empty name). @throws BadInput if the file is damaged
+TextEnds read_text_ends(const std::string& model_folder);
+
 }  // namespace qlora

@@ -30,7 +30,7 @@ std::shared_ptr<const TokenizerModel> from_model_file(std::string_view bytes,
                                                       const std::string& file,
                                                       const std::string& model_folder) {
   return is_tiktoken(bytes) ? tiktoken_tokenizer(bytes, file, model_folder)
-                            : sentencepiece_tokenizer(bytes, file);
+                            : sentencepiece_tokenizer(bytes, file, model_folder);
 }
 
 [[noreturn]] void refuse(const std::string& file, const std::string& kind) {
@@ -72,6 +72,19 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions
   return ids;
 }
 
+bool Tokenizer::begins_with_bos(std::string_view text) const {
+  const std::optional<std::int32_t> bos = bos_id();
+  if (!bos) return false;
+  const std::string name = decode(std::span(&*bos, 1), /*skip_special=*/false);
+  return !name.empty() && text.starts_with(name);
+}
+
+std::vector<std::int32_t> Tokenizer::encode_rendered(std::string_view text) const {
+  std::vector<std::int32_t> ids;
+  model_->encode_rendered(text, ids);
+  return ids;
+}
+
 std::vector<std::vector<std::int32_t>> Tokenizer::encode_batch(std::span<const std::string> texts,
                                                                EncodeOptions options) const {
   std::vector<std::vector<std::int32_t>> rows(texts.size());
@@ -108,6 +121,9 @@ std::optional<std::int32_t> Tokenizer::unk_id() const {
 }
 std::int32_t Tokenizer::padding() const {
   return pad_id().value_or(eos_id().value_or(0));
+}
+bool Tokenizer::adds_eos() const {
+  return model_->adds_eos;
 }
 bool Tokenizer::is_special(std::int32_t id) const {
   return model_for(id).is_special(id);

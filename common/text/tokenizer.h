@@ -17,13 +17,13 @@ class TokenizerModel;
 /// How a text is encoded.
 struct EncodeOptions {
   /// What the tokenizer puts before a text, as transformers' add_special_tokens: the BOS of a
-  /// SentencePiece or tiktoken model, of a tokenizer.json what its post_processor says, which for
-  /// some is nothing although they have a BOS.
+  /// SentencePiece model, unless add_bos_token says no, or of a tiktoken model; of a tokenizer.json
+  /// what its post_processor says, which for some is nothing although they have a BOS.
   bool add_bos = true;
   bool add_eos = false;  ///< the EOS behind it, where the tokenizer has one
   /// Byte-level BPE: "<|eot_id|>" in the text is text too, not the special token; the option of
   /// that name of transformers. For text by others, which must not end a turn. In a SentencePiece
-  /// model special tokens in the text always are text.
+  /// model special tokens in the text always are text; see encode_rendered().
   bool split_special_tokens = false;
 };
 
@@ -37,8 +37,9 @@ class Tokenizer {
   /// supported is refused, whatever is beside it.
   ///
   /// A byte-level BPE takes BOS, EOS and padding from tokenizer_config.json, where it is silent
-  /// from generation_config.json. clean_up_tokenization_spaces is not done, nor is it by
-  /// transformers 5.
+  /// from generation_config.json; a SentencePiece model takes add_bos_token and add_eos_token from
+  /// tokenizer_config.json, which are true and false where it is silent.
+  /// clean_up_tokenization_spaces is not done, nor is it by transformers 5.
   /// @throws BadInput if there is none, or if it is damaged or of a kind that is not supported
   static Tokenizer load(const std::string& model_folder);
 
@@ -52,6 +53,17 @@ class Tokenizer {
   /// @throws BadInput naming the model file, if its pieces do not fit together or its regular
   ///         expression takes too many steps (none that a trainer wrote)
   std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
+
+  /// Whether a text begins with the name of BOS, as what render_chat() gives does.
+  bool begins_with_bos(std::string_view text) const;
+
+  /// The ids of such a text, nothing put before or behind it: special tokens that it names become
+  /// their ids, as in transformers. Of SentencePiece these are the control pieces and the unknown
+  /// one, and no dummy prefix comes behind them (LlamaTokenizer with legacy=False): "<s>[INST]"
+  /// goes on with "[", where encode_chat(), which encodes a turn by itself as Meta's code does, has
+  /// "▁[".
+  /// @throws BadInput as encode()
+  std::vector<std::int32_t> encode_rendered(std::string_view text) const;
 
   /// encode() of every text, spread over the threads.
   std::vector<std::vector<std::int32_t>> encode_batch(std::span<const std::string> texts,
@@ -73,6 +85,8 @@ class Tokenizer {
   /// What fills rows up: the padding token, else EOS, else 0. It is masked, so its value is not
   /// seen.
   std::int32_t padding() const;
+  /// Whether transformers puts EOS behind a text unasked: add_eos_token of tokenizer_config.json.
+  bool adds_eos() const;
 
   /// Whether an id is a special token (SentencePiece: a control piece).
   /// @throws std::invalid_argument on an id outside the vocabulary

@@ -33,6 +33,8 @@ class TokenizerModel {
   /// Appends the ids of a text, without what stands before and behind it.
   virtual void encode(std::string_view text, bool split_special,
                       std::vector<std::int32_t>& ids) const = 0;
+  /// The same, but special tokens that the text names are those tokens.
+  virtual void encode_rendered(std::string_view text, std::vector<std::int32_t>& ids) const = 0;
   /// The part of an id of the vocabulary.
   /// @param at_start  whether no text came before; the model may clear it
   virtual Part decode(std::int32_t id, bool skip_special, bool& at_start) const = 0;
@@ -44,6 +46,7 @@ class TokenizerModel {
 
   SpecialIds special;                ///< of the vocabulary
   std::vector<std::int32_t> prefix;  ///< what add_bos puts before a text
+  bool adds_eos = false;             ///< whether the folder's files want EOS behind a text
 };
 
 }  // namespace qlora

@@ -165,6 +165,50 @@ TEST(ChatVerb, AnswersLineByLine) {
   EXPECT_EQ(ended.output, said);
 }
 
+TEST(ChatVerb, PassesOverALineThatCannotBeSaid) {
+  const testing::Ended ended = shell(
+      "long=$(printf 'lamp %.0s' {1..600}); printf \"Hi [INST]\\nWhat is a lamp?\\n$long\\nAnd a "
+      "chair?\\n\" | $ch08 generate --chat --max-new-tokens 6 --device cpu --json chat.json "
+      "--model " +
+      talking(kLlama2Template) + " 2>problems");
+  ASSERT_EQ(ended.exit_code, 0) << ended.output;
+  const std::string problems = read_file((scratch() / "problems").string());
+  EXPECT_TRUE(problems.starts_with("line 1 is passed over: ")) << problems;
+  EXPECT_NE(problems.find("own tag [INST]\nline 3 is passed over: conversation: "),
+            std::string::npos)
+      << problems;
+  const Json turns = Json::read((scratch() / "chat.json").string()).at("turns");
+  ASSERT_EQ(turns.size(), 2u);
+  EXPECT_EQ(turns.at(0).at("user").as_string(), "What is a lamp?");
+  EXPECT_EQ(turns.at(1).at("user").as_string(), "And a chair?");
+  EXPECT_GT(turns.at(1).at("reused_positions").as_integer(), 10) << "what was refused is forgotten";
+}
+
+TEST(LogitsVerb, RefusesLabelsOfWhichNoneCounts) {
+  std::ofstream(scratch() / "ids.json") << R"({"input_ids": [[1, 2]], "labels": [[1, -100]]})";
+  const testing::Ended ended =
+      shell("$ch08 logits --ids ids.json --output logits --model " + std::string(QLORA_TINY_LLAMA));
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_NE(ended.output.find("ids.json: labels: none counts"), std::string::npos) << ended.output;
+  EXPECT_FALSE(fs::exists(scratch() / "logits"));
+}
+
+TEST(LogitsVerb, SaysWhatItWroteWhenItIsWritten) {
+  std::ofstream(scratch() / "ids.json") << R"({"input_ids": [[1, 2]]})";
+  const testing::Ended ended =
+      shell("$ch08 logits --ids ids.json --output nowhere/logits --model " +
+            std::string(QLORA_TINY_LLAMA));
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_EQ(ended.output.find("logits [1, 2"), std::string::npos) << ended.output;
+}
+
+TEST(GenerateVerb, SaysThePromptWhenItsLengthFits) {
+  const testing::Ended ended = shell("$ch08 generate --prompt lamp --max-new-tokens 600 --model " +
+                                     std::string(QLORA_TINY_LLAMA));
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_TRUE(ended.output.starts_with("ch08_llama_decoder: ")) << ended.output;
+}
+
 TEST(ChatVerb, RefusesAFolderWithoutATemplate) {
   const testing::Ended ended = shell("$ch08 generate --chat --model " + talking(""));
   EXPECT_EQ(ended.exit_code, 3) << ended.output;

@@ -150,12 +150,12 @@ TEST(EvaluateVerb, TakesRowsWithoutPrices) {
   const testing::Ended ended = evaluate(file("rows.jsonl", kInstructions));
   ASSERT_TRUE(ended.ok()) << ended.output;
   EXPECT_NE(ended.output.find("4 rows, "), std::string::npos) << ended.output;
-  EXPECT_NE(ended.output.find("no errors in dollars: row 1 is no prompt with a price"),
+  EXPECT_NE(ended.output.find("no errors in dollars: line 1 is no prompt with a price"),
             std::string::npos)
       << ended.output;
   const Json json = report();
   EXPECT_EQ(json.at("items").as_integer(), 4);
-  EXPECT_EQ(json.at("no_prices").as_string(), "row 1 is no prompt with a price as its completion");
+  EXPECT_EQ(json.at("no_prices").as_string(), "line 1 is no prompt with a price as its completion");
   const Json& base = json.at("base");
   EXPECT_LT(base.at("loss_ci95").at(std::size_t{0}).as_number(), base.at("loss").as_number());
   EXPECT_GT(base.at("perplexity_ci95").at(std::size_t{1}).as_number(),
@@ -165,25 +165,6 @@ TEST(EvaluateVerb, TakesRowsWithoutPrices) {
   EXPECT_EQ(json.find("comparison"), nullptr);
   ASSERT_EQ(json.at("spoken").size(), 3u) << "a text asks nothing";
   EXPECT_EQ(json.at("spoken").at(std::size_t{1}).at("expected").as_string(), "A lamp.");
-}
-
-TEST(EvaluateVerb, TakesConversations) {
-  const fs::path folder = scratch() / "talking";
-  fs::copy(QLORA_TINY_LLAMA, folder);
-  std::ofstream(folder / "chat_template.jinja") << "{{ '[INST] ' + '<<SYS>>' }}";
-  const std::string data =
-      file("talk.jsonl", R"([{"messages": [{"role": "user", "content": "What is a lamp?"},
-                                      {"role": "assistant", "content": "A source of light."}]}])");
-  const testing::Ended ended =
-      run_program("ch14_evaluation", {"evaluate", "--model", folder.string(), "--data", data,
-                                      "--report", in_scratch("report"), "--device", "cpu"});
-  ASSERT_TRUE(ended.ok()) << ended.output;
-  const Json spoken = report().at("spoken").at(std::size_t{0});
-  EXPECT_EQ(spoken.at("prompt").as_string(), "What is a lamp?");
-  EXPECT_EQ(spoken.at("expected").as_string(), "A source of light.");
-  const testing::Ended without = evaluate(data);
-  EXPECT_EQ(without.exit_code, 3);
-  EXPECT_NE(without.output.find("talk.jsonl: row 1: "), std::string::npos) << without.output;
 }
 
 TEST(EvaluateVerb, MeasuresEachOfSeveralAdapters) {
@@ -226,10 +207,10 @@ TEST(EvaluateVerb, SaysInOneLineWhatIsWrong) {
   fails(evaluate(file("long.jsonl", R"({"prompt": ")" + long_prompt + R"(", "completion": "5"})")),
         "long.jsonl: no row has a token that the loss sees");
   fails(evaluate(good, {"--train-data", kPrices + "train.jsonl"}),
-        "rows.jsonl: row 1 is no prompt with a price as its completion: --train-data compares "
+        "rows.jsonl: line 1 is no prompt with a price as its completion: --train-data compares "
         "prices");
   fails(evaluate(first_rows("test.jsonl", 2), {"--train-data", good}),
-        "rows.jsonl: row 1: no price");
+        "rows.jsonl: line 1: no price");
   fails(evaluate(good, {"--adapter", in_scratch("no-adapter")}), "no-adapter");
   fails(evaluate(good, {"--adapter", other}), other);
 }

@@ -54,6 +54,8 @@ echo '{"input_ids": [[1, 2, 384]]}' >"$work/high.json"
 logits 3 'high.json' "$model" "$work/high.json"
 echo '{"input_ids": [[1, 2], [3]]}' >"$work/ragged.json"
 logits 3 'ragged.json' "$model" "$work/ragged.json"
+echo '{"input_ids": [[1, 2]], "labels": [[1, -100]]}' >"$work/none.json"
+logits 3 'none.json: labels: none counts' "$model" "$work/none.json"
 printf '{"prompt": "a", "completion": "b"}\n{"prompt": "a"\n' >"$work/broken.jsonl"
 expect 3 'broken.jsonl: line 2' tune "$tiny" --data "$work/broken.jsonl"
 expect 3 'self_attn|mlp' "$bin/ch08_llama_decoder" logits --model "$root/tests/golden/llama/b_fp32" \
@@ -85,16 +87,18 @@ expect 3 'silent/tokenizer.model: there is no tokenizer' \
 # conversations: a template is looked for where rows need one
 echo '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}' >"$work/chat.jsonl"
 chat() { expect 3 "$1" tune "$2" --data "$work/chat.jsonl"; }
-chat 'chat.jsonl: row 1: .*need a chat template' "$tiny"
+chat 'chat.jsonl: line 1: .*need a chat template' "$tiny"
 copy chatml "$tiny" && echo '<|im_start|>' >"$work/chatml/chat_template.jinja"
 chat 'chatml/chat_template.jinja: chat_template: not a template that is supported' "$work/chatml"
 copy inst "$tiny" && echo '{"chat_template": "[INST] <<SYS>>"}' >"$work/inst/tokenizer_config.json"
-chat 'chat.jsonl: row 1: .*the role "user", expected assistant' "$work/inst"
+chat 'chat.jsonl: line 1: .*the role "user", expected assistant' "$work/inst"
 copy headers "$tiny"
 cat >"$work/headers/chat_template.jinja" <<'END'
 {{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}
 END
-chat 'chat.jsonl: row 1: .*the tokenizer has no token <.start_header_id.>' "$work/headers"
+chat 'chat.jsonl: line 1: .*the tokenizer has no token <.start_header_id.>' "$work/headers"
+echo '{"messages": [{"role": "user", "content": null}]}' >"$work/chat.jsonl"
+chat 'chat.jsonl: line 1: "content" is null' "$tiny"
 echo '{"messages": [{"role": "tool", "content": "a"}]}' >"$work/chat.jsonl"
 chat 'chat.jsonl: line 1: the role "tool"' "$tiny"
 
@@ -123,6 +127,9 @@ expect 3 "ids.json/out: $blocked" "$bin/ch12_qlora_finetuning" train --model "$t
 expect 3 "ids.json/out: $blocked" "$bin/ch14_evaluation" evaluate --model "$tiny" \
   --data "$root/data/prices/test.jsonl" --report "$work/ids.json/out"
 expect 3 "ids.json/out: $blocked" "$bin/ch01_min_max_quantization" --figures "$work/ids.json/out"
+
+# more items than can be drawn
+expect 2 'count: must be 1 to 10000000' "$bin/ch14_evaluation" items --seed 1 --count 100000000 --output "$work/out"
 
 # counting from config.json alone
 count() { expect "$1" "$2" "$bin/ch06_counting_lora_parameters" count "${@:3}"; }

@@ -100,6 +100,8 @@ TEST(Conversation, MustFitIntoTheModelsPositions) {
   Arena arena = test_arena();
   Conversation talk(model, Tokenizer::load(kFolder), kLlama2, "");
   EXPECT_THROW(talk.answer("Tell me all.", 512, {}, arena), BadInput) << "512 positions in all";
+  EXPECT_THROW(talk.answer("[INST]", 4, {}, arena), BadInput);
+  EXPECT_NO_THROW(talk.answer("What is a lamp?", 4, {}, arena)) << "what was refused is forgotten";
 }
 
 // The header of the answer belongs to what the model sees, and its answer ends at <|eot_id|>,

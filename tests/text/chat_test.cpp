@@ -90,6 +90,7 @@ TEST_F(ChatTemplateOf, FindsLlama2s) {
   EXPECT_EQ(chat_template_of(folder).kind, ChatTemplate::Kind::none);
   EXPECT_EQ(of_config(Json()).kind, ChatTemplate::Kind::none);
   EXPECT_EQ(of_config("{{ '[INST] ' + '<<SYS>>' }}").kind, ChatTemplate::Kind::llama2);
+  EXPECT_EQ(known_chat_template_of(folder).kind, ChatTemplate::Kind::llama2);
 }
 
 TEST_F(ChatTemplateOf, FindsLlama3sAndThatOfLlama32WithItsDate) {
@@ -115,6 +116,7 @@ TEST_F(ChatTemplateOf, TakesTheFileBeforeTheConfigurationAndOfSeveralTheDefault)
 
 TEST_F(ChatTemplateOf, RefusesOthers) {
   EXPECT_THROW(of_config("<|im_start|>"), BadInput);
+  EXPECT_EQ(known_chat_template_of(folder).kind, ChatTemplate::Kind::none);
   EXPECT_THROW(of_config("<|start_header_id|>"), BadInput);
   EXPECT_THROW(of_config(3), BadInput);
   // A system message of other words, no date to fall back to, content as it is.

@@ -86,6 +86,9 @@ TEST(Dataset, MalformedLinesAreNamed) {
   EXPECT_PROBLEM("{\"instruction\": \"a\", \"input\": 1, \"output\": \"b\"}",
                  "\"input\" is not a string");
   EXPECT_PROBLEM("{\"text\": null}", "none of the keys");
+  EXPECT_PROBLEM("{\"prompt\": \"a\", \"completion\": null}", "\"completion\" is null, expected");
+  EXPECT_PROBLEM("{\"messages\": [{\"role\": \"user\", \"content\": null}]}",
+                 "line 1: \"content\" is null, expected a string");
   EXPECT_PROBLEM("{\"question\": \"a\", \"answer\": \"b\"}", "line 1: none of the keys of a row");
   EXPECT_PROBLEM("{\"messages\": []}", "\"messages\" is not a list");
   EXPECT_PROBLEM("{\"messages\": {\"role\": \"user\"}}", "\"messages\" is not a list");
@@ -98,6 +101,14 @@ TEST(Dataset, MalformedLinesAreNamed) {
   EXPECT_PROBLEM("", "no rows");
   EXPECT_PROBLEM("\n \n", "no rows");
   EXPECT_PROBLEM("[]", "no rows");
+}
+
+TEST(Dataset, ARowKnowsItsPlace) {
+  const auto lines = parse_dataset("\n{\"text\": \"a\"}\n\n{\"text\": \"b\"}\n", "f");
+  EXPECT_EQ(place_of(lines[0], 0), "line 2");
+  EXPECT_EQ(place_of(lines[1], 1), "line 4");
+  EXPECT_EQ(place_of(parse_dataset("[{\"text\": \"a\"}]", "f")[0], 0), "[0]");
+  EXPECT_EQ(place_of(Example{}, 2), "row 3") << "made in memory";
 }
 
 TEST(Dataset, AFileThatIsNotThere) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "text/embedded_tokenizer.h"
 
@@ -61,6 +63,44 @@ TEST(TokenizeDataset, NamesTheRowThatNeedsATemplate) {
   } catch (const BadInput& e) {
     EXPECT_TRUE(std::string(e.what()).starts_with("chat.jsonl: row 2: ")) << e.what();
   }
+}
+
+// Ids by transformers 5.23: LlamaTokenizer of the embedded tokenizer.model, legacy=False.
+TEST(TokenizeDataset, ARenderedTextNamesItsSpecialTokens) {
+  const std::vector<Example> rows = {
+      text_of("<s>[INST] hi [/INST] there </s><s>[INST] a [/INST] b </s>"), text_of("<s> Hello"),
+      text_of("Hello <s>")};
+  const Tokenizer& t = embedded_tokenizer();
+  const TokenizedDataset set = tokenize_dataset(rows, t, 100);
+  const Ids hi = {1,    94,   2009, 2032, 2008, 2006, 96,   295,  1984, 1980, 94,   50,   2009,
+                  2032, 2008, 2006, 96,   736,  1980, 2,    1,    94,   2009, 2032, 2008, 2006,
+                  96,   261,  1980, 94,   50,   2009, 2032, 2008, 2006, 96,   277,  1980, 2};
+  EXPECT_EQ(set.examples[0].input_ids, hi) << "one BOS at the beginning, one EOS at the end";
+  EXPECT_EQ(set.examples[0].labels, hi) << "every token has its label";
+  EXPECT_EQ(set.examples[1].input_ids, (Ids{1, 345, 440, 1985, 2})) << "EOS as behind other texts";
+  const Ids text = t.encode("Hello <s>", {.add_bos = true, .add_eos = true});
+  EXPECT_EQ(set.examples[2].input_ids, text) << "BOS is not what it begins with";
+}
+
+TEST(TokenizeDataset, AMarkInPromptsAndContentsIsText) {
+  const ChatTemplate llama2{ChatTemplate::Kind::llama2};
+  std::vector<Example> rows = {pair_of("<s>a", "b"), {Example::Kind::messages, "", "", {}}};
+  rows[1].messages = {{"user", "<s>a</s>"}, {"assistant", "b"}};
+  const TokenizedDataset set = tokenize_dataset(rows, embedded_tokenizer(), 100, llama2);
+  for (const TokenizedExample& row : set.examples) {
+    EXPECT_EQ(std::ranges::count(row.input_ids, 1), 1) << "BOS";
+    EXPECT_EQ(std::ranges::count(row.input_ids, 2), 1) << "EOS";
+  }
+}
+
+TEST(TokenizeDataset, AByteLevelTextHasItsOneBos) {
+  const Tokenizer t = Tokenizer::load(QLORA_SOURCE_DIR "/data/tiny-bpe");
+  const std::vector<Message> turn = {{"user", "Hi"}, {"assistant", "Hello"}};
+  const ChatTemplate llama3{ChatTemplate::Kind::llama3};
+  Ids expected = encode_chat(llama3, t, turn);
+  expected.push_back(t.eos_id().value_or(-1));
+  const std::vector<Example> rows = {text_of(render_chat(llama3, turn))};
+  EXPECT_EQ(tokenize_dataset(rows, t, 100).examples.at(0).input_ids, expected);
 }
 
 }  // namespace

@@ -56,5 +56,24 @@ TEST(Guanaco, WhatIsNoneIsRefused) {
   EXPECT_THROW(guanaco_messages("### Human: a### Human: b### Assistant: c"), BadInput);
 }
 
+TEST(Guanaco, RowsOfADataSetBecomeConversations) {
+  std::vector<Example> rows = parse_dataset(R"({"text": "### Human: a### Assistant: b"}
+{"text": "a text"}
+{"prompt": "### Human: a### Assistant: b", "completion": "c"})",
+                                            "f");
+  EXPECT_EQ(guanaco_to_messages(rows, "f"), 1);
+  ASSERT_EQ(rows[0].kind, Example::Kind::messages);
+  EXPECT_EQ(render_chat(kLlama2, rows[0].messages), "<s>[INST] a [/INST] b </s>");
+  EXPECT_EQ(rows[1].kind, Example::Kind::text);
+  EXPECT_EQ(rows[2].kind, Example::Kind::prompt_completion);
+  rows = parse_dataset("\n{\"text\": \"### Human: a\"}", "f");
+  try {
+    guanaco_to_messages(rows, "f");
+    FAIL() << "accepted";
+  } catch (const BadInput& e) {
+    EXPECT_TRUE(std::string(e.what()).starts_with("f: line 2: ")) << e.what();
+  }
+}
+
 }  // namespace
 }  // namespace qlora

@@ -85,6 +85,7 @@ TEST(PriceItems, ALongerDrawBeginsWithTheShorter) {
     EXPECT_NE(few[i].description, others[i].description);
   }
   EXPECT_TRUE(draw_price_items(5, 0).empty());
+  EXPECT_THROW(draw_price_items(5, kMostPriceItems + 1), std::invalid_argument);
 }
 
 TEST(PriceItems, TakenDescriptionsDoNotCome) {

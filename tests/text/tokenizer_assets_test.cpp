@@ -96,6 +96,19 @@ TEST(Llama2Tokenizer, TableOfIds) {
   EXPECT_EQ(t.decode(Ids{259, 15043}), "  Hello");
 }
 
+// Ids by transformers 5.23: LlamaTokenizer of this vocabulary, legacy=False.
+TEST(Llama2Tokenizer, RenderedTexts) {
+  SKIP_WITHOUT_ASSETS();
+  const Tokenizer t = llama2();
+  EXPECT_EQ(t.encode_rendered("<s>[INST] hi [/INST] there </s><s>[INST] a [/INST] b </s>"),
+            (Ids{1, 29961, 25580, 29962, 7251, 518, 29914, 25580, 29962, 727, 29871, 2,
+                 1, 29961, 25580, 29962, 263,  518, 29914, 25580, 29962, 289, 29871, 2}));
+  EXPECT_EQ(t.encode_rendered("<s>Hello"), (Ids{1, 10994}));
+  EXPECT_EQ(t.encode_rendered("<s> Hello"), (Ids{1, 15043}));
+  EXPECT_EQ(t.encode_rendered("<s></s>"), (Ids{1, 2}));
+  EXPECT_EQ(t.encode_rendered("<s></s>\nx"), (Ids{1, 2, 13, 29916}));
+}
+
 // decode() against the library on ids that no text gives, for both vocabularies.
 void expect_decodes_like_the_library(const std::string& folder) {
   const Tokenizer t = Tokenizer::load(folder);

@@ -80,6 +80,19 @@ TEST(Tokenizer, ControlPiecesInTextAreText) {
   EXPECT_EQ(embedded_tokenizer().decode(ids), "<s></s><0x0A>");
 }
 
+// Ids by transformers 5.23: LlamaTokenizer of this tokenizer.model, legacy=False.
+TEST(Tokenizer, SpecialTokensOfARenderedTextAreNoText) {
+  const Tokenizer& t = embedded_tokenizer();
+  EXPECT_EQ(t.encode_rendered("<s>Hello"), (Ids{1, 2017, 440, 1985})) << "no space before it";
+  EXPECT_EQ(t.encode_rendered("<s> Hello"), (Ids{1, 345, 440, 1985}));
+  EXPECT_EQ(t.encode_rendered("<s></s>"), (Ids{1, 2}));
+  EXPECT_EQ(t.encode_rendered("<s><unk>x"), (Ids{1, 0, 2012}));
+  EXPECT_EQ(t.encode_rendered("<s>  two"), (Ids{1, 1980, 972}));
+  EXPECT_TRUE(t.begins_with_bos("<s>"));
+  EXPECT_FALSE(t.begins_with_bos(" <s>"));
+  EXPECT_FALSE(t.begins_with_bos(""));
+}
+
 TEST(Tokenizer, RoundTripsTextThatItNeverSaw) {
   const Tokenizer& t = embedded_tokenizer();
   for (const std::string& text :
@@ -192,6 +205,26 @@ TEST(TokenizerLoad, TakesTheModelFileWhereTheJsonIsOfAnotherKind) {
   std::filesystem::copy(kTinyLlama + "/tokenizer.model", scratch());
   write(scratch() / "tokenizer.json", R"({"model": {"type": "BPE", "byte_fallback": true}})");
   EXPECT_EQ(Tokenizer::load(scratch().string()).vocab_size(), 2048);
+}
+
+TEST(TokenizerLoad, ItsConfigurationSaysWhatIsPutAroundAText) {
+  std::filesystem::copy(kTinyLlama + "/tokenizer.model", scratch());
+  const auto load = [](const std::string& config) {
+    write(scratch() / "tokenizer_config.json", config);
+    return Tokenizer::load(scratch().string());
+  };
+  const Ids plain = embedded_tokenizer().encode("a kettle", kPlain);
+  Ids with_bos = plain;
+  with_bos.insert(with_bos.begin(), 1);
+  const Tokenizer silent = load(R"({"add_bos_token": null, "legacy": false})");
+  EXPECT_EQ(silent.encode("a kettle"), with_bos);
+  EXPECT_FALSE(silent.adds_eos());
+  const Tokenizer other = load(R"({"add_bos_token": false, "add_eos_token": true})");
+  EXPECT_EQ(other.encode("a kettle"), plain);
+  EXPECT_EQ(other.bos_id(), 1) << "a conversation has it all the same";
+  EXPECT_TRUE(other.adds_eos());
+  EXPECT_THROW(load(R"({"add_bos_token": 1})"), BadInput);
+  EXPECT_THROW(load("{"), BadInput);
 }
 
 TEST(TokenizerLoad, SentencePieceModelsDoNotLookLikeTiktoken) {
