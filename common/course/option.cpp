@@ -35,12 +35,12 @@ std::string python_name(std::string_view name) {
 }
 
 template <typename T>
-std::optional<T> from_text(const std::string& text) {
+std::optional<T> from_text(const std::string& text, [[maybe_unused]] const std::string& option) {
   if constexpr (std::is_same_v<T, std::string>) {
     return text;
   } else if constexpr (std::is_same_v<T, Json>) {
     try {
-      return Json::parse(text, "");
+      return Json::parse(text, option);
     } catch (const BadInput&) {
       return std::nullopt;
     }
@@ -219,7 +219,7 @@ void Option::take(const std::vector<std::string>& texts) {
         using T = std::remove_pointer_t<decltype(target)>;
         using E = typename element<T>::type;
         const auto value_of = [&](const std::string& text) {
-          const std::optional<E> value = from_text<E>(meant(text));
+          const std::optional<E> value = from_text<E>(meant(text), names_[0]);
           if (!value) {
             throw UsageError(names_[0] + ": found '" + text + "', expected " +
                              std::string(expectation<E>()));

@@ -18,8 +18,22 @@ namespace {
 
 using Variables = std::vector<std::pair<std::string, std::string>>;
 
-// The place that these variables give a process, with none that the test's own launcher has set.
-std::optional<ProcessPlace> place_of(const Variables& variables) {
+// The environment of a launcher, while one of these lives; without any before and behind it.
+class Environment {
+ public:
+  explicit Environment(const Variables& variables) {
+    clear();
+    for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
+  }
+  ~Environment() { clear(); }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  static void clear();
+};
+
+void Environment::clear() {
   for (const char* name :
        {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
         "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
@@ -27,7 +41,10 @@ std::optional<ProcessPlace> place_of(const Variables& variables) {
         "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_NUM_NODES"}) {
     ::unsetenv(name);
   }
-  for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
+}
+
+std::optional<ProcessPlace> place_of(const Variables& variables) {
+  const Environment environment(variables);
   return place_in_environment();
 }
 
