@@ -47,7 +47,7 @@ std::string in_lower_case(std::string text) {
 }
 
 // What belongs to the model whatever its weights are: its tokenizer, its templates and settings,
-// its licence. Logs, figures and rows are of a run, and a README speaks of the one model.
+// its license. Logs, figures and rows are of a run, and a README speaks of the one model.
 bool is_companion(const fs::path& file) {
   static constexpr std::array<std::string_view, 7> names{
       "added_tokens.json",       "chat_template.jinja", "chat_template.json", "merges.txt",

@@ -63,7 +63,7 @@ std::optional<DType> dtype_of(const Json& config);
 Json unquantized_config(const ModelFolder& folder, std::optional<DType> dtype);
 
 /// Copies what belongs to a model beside config.json and the weights: the tokenizer's files, the
-/// chat template, generation_config.json and the like, the licence. Other files (a README, logs,
+/// chat template, generation_config.json and the like, the license. Other files (a README, logs,
 /// figures, rows) are of the one model or of a run, and stay behind. @throws BadInput
 void copy_companions(const std::string& from, const std::string& to);
 

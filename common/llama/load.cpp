@@ -114,6 +114,18 @@ void refuse_unread(const TensorFiles& tensors, const LlamaConfig& config) {
   }
 }
 
+// Layers that have codes keep them: another format that is asked for would not come about.
+void refuse_another_format(const ModelFolder& folder, const BitsAndBytesConfig& stored,
+                           const LoadOptions& options) {
+  if (!options.int8 && !options.quantize) return;
+  const bool same_bits = options.int8 == stored.load_in_8bit;
+  const bool same_codes = options.int8 || (stored.quant_type == options.quantize &&
+                                           stored.use_double_quant == options.double_quant);
+  if (same_bits && same_codes) return;
+  throw BadInput(folder.path + "/config.json", "quantization_config",
+                 "says another format than is asked for; only a folder in 16 bits takes any");
+}
+
 }  // namespace
 
 LlamaModel load_model(const LlamaConfig& config, const WeightSource& source,
@@ -142,7 +154,8 @@ LlamaModel load_model(const LlamaConfig& config, const WeightSource& source,
 
 LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options) {
   const LlamaConfig config = llama_config(folder.config);
-  quantization_of(folder);  // refuses a quantization_config that the weights do not bear out
+  // Refuses a quantization_config that the weights do not bear out.
+  if (const auto stored = quantization_of(folder)) refuse_another_format(folder, *stored, options);
   refuse_unread(folder.tensors, config);
   return load_model(config, FileWeights(folder.tensors), options);
 }

@@ -37,7 +37,8 @@ LlamaModel load_model(const LlamaConfig& config, const WeightSource& source,
 /// quantized stay as they are. Every tensor's shape is held against config.json.
 /// @throws BadInput naming the file and the tensor or the member of config.json, also on a tensor
 /// of
-///         the decoder's layers that would not be read: the file is of another model
+///         the decoder's layers that would not be read, for the file is of another model then, and
+///         where options ask for another format than the folder is quantized in
 LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options = {});
 LlamaModel load_model(const std::string& path, const LoadOptions& options = {});
 

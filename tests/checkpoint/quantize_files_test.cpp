@@ -60,12 +60,12 @@ void expect_same_folder(const std::string& ours, const std::string& theirs) {
 
 TEST(QuantizeFiles, GivesWhatBitsandbytesGives) {
   const std::string out = (scratch() / "m").string();
-  quantize_folder(golden("llama/a_fp32"), out, kDoubleQuantized);
-  expect_same_folder(out, golden("llama_nf4/a"));
-  quantize_folder(golden("llama/a_bf16"), out, kDoubleQuantized, DType::bf16);
-  expect_same_folder(out, golden("llama_nf4/a_bf16"));
-  quantize_folder(golden("llama/b_fp32"), out, kDoubleQuantized);
-  expect_same_folder(out, golden("llama_nf4/b"));
+  quantize_folder(golden("llama/a_fp32"), out + "1", kDoubleQuantized);
+  expect_same_folder(out + "1", golden("llama_nf4/a"));
+  quantize_folder(golden("llama/a_bf16"), out + "2", kDoubleQuantized, DType::bf16);
+  expect_same_folder(out + "2", golden("llama_nf4/a_bf16"));
+  quantize_folder(golden("llama/b_fp32"), out + "3", kDoubleQuantized);
+  expect_same_folder(out + "3", golden("llama_nf4/b"));
 }
 
 TEST(QuantizeFiles, FourBitsWithoutDoubleQuantizationAreTheSameFile) {
@@ -99,8 +99,8 @@ TEST(QuantizeFiles, AFolderComesBack) {
         is_stored_in_4bit(q, name) ? dequantize_4bit(read_4bit(q, name)) : a.tensors.tensor(name);
     EXPECT_TRUE(same_bytes(b.tensors.tensor(name), expected)) << name;
   }
-  dequantize_folder(quantized, restored, DType::f32);
-  const ModelFolder wide = ModelFolder::open(restored);
+  dequantize_folder(quantized, restored + "32", DType::f32);
+  const ModelFolder wide = ModelFolder::open(restored + "32");
   EXPECT_EQ(wide.config.at("dtype").as_string(), "float32");
   for (const std::string& name : wide.tensors.names()) {
     EXPECT_EQ(wide.tensors.info(name).dtype, DType::f32) << name;
@@ -218,10 +218,10 @@ TEST(QuantizeFiles, FoldersAreNotReplacedByMistake) {
   const std::string source = golden("llama/a_bf16");
   const std::string out = (scratch() / "precious").string();
   fs::create_directories(out);
-  EXPECT_NO_THROW(quantize_folder(source, out, {}));  // an empty folder
-  EXPECT_NO_THROW(quantize_folder(source, out, {}));  // a model
+  EXPECT_NO_THROW(quantize_folder(source, out, {}));                             // an empty folder
+  EXPECT_BAD_INPUT(quantize_folder(source, out, {}), "precious: is not empty");  // a model
   fs::remove(out + "/config.json");
-  EXPECT_BAD_INPUT(quantize_folder(source, out, {}), "holds no config.json");
+  EXPECT_BAD_INPUT(quantize_folder(source, out, {}), "precious: is not empty");
   EXPECT_BAD_INPUT(quantize_folder(source, source + "/../a_bf16", {}), "is the input itself");
   EXPECT_BAD_INPUT(dequantize_folder(source, (scratch() / "x").string()), "is not quantized");
   EXPECT_BAD_INPUT(quantize_folder(golden("llama_nf4/a"), (scratch() / "x").string(), {}),

@@ -75,6 +75,28 @@ TEST(LoadModel, TakesWhatNobodyNeeds) {
   }
 }
 
+TEST(LoadModel, DoesNotPassAFormatOffAsAnother) {
+  const auto refused = [](const std::string& folder, QuantType type, bool nested, bool int8) {
+    LoadOptions options;
+    options.int8 = int8;
+    if (!int8) options.quantize = type;
+    options.double_quant = nested;
+    try {
+      load_model(golden("llama_nf4/" + folder), options);
+    } catch (const BadInput& e) {
+      return std::string(e.what()).find("config.json: quantization_config: ") != std::string::npos;
+    }
+    return false;
+  };
+  EXPECT_FALSE(refused("a", QuantType::nf4, true, false));
+  EXPECT_TRUE(refused("a", QuantType::nf4, false, false));
+  EXPECT_TRUE(refused("a", QuantType::fp4, true, false));
+  EXPECT_TRUE(refused("a", QuantType::nf4, false, true));
+  EXPECT_FALSE(refused("a_int8", QuantType::nf4, false, true));
+  EXPECT_TRUE(refused("a_int8", QuantType::nf4, false, false));
+  EXPECT_FALSE(refused("b_fp4_nodq", QuantType::fp4, false, false));
+}
+
 TEST(LoadModel, NamesAnotherArchitectureBeforeItMissesTheWeights) {
   const std::string folder = changed([](Json& c) { c["model_type"] = "qwen2"; });
   fs::remove(folder + "/model.safetensors");
