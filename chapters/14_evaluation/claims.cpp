@@ -71,8 +71,9 @@ void fill_claims(Ledger& ledger, const CourseInputs& in) {
   ledger.not_checkable(
       "EV-08", "It is said of many models and tasks; one of them settles it for that one alone.",
       "./course run 17 experiment forgetting has base, full fine-tuning and LoRA on the embedded "
-      "model; with a checkpoint of your own ./course run 12 train --model DIR --data FILE "
-      "--output-dir ADAPTER, full fine-tuning of it by transformers' Trainer, saved to FULL, and "
+      "model; with a checkpoint of your own ./course run 12 train --model DIR --quantize "
+      "none --data FILE --output-dir ADAPTER, full fine-tuning of it by transformers' Trainer, "
+      "saved to FULL, and "
       "./course run 14 evaluate --model DIR --adapter ADAPTER --data HELD_OUT --report REPORT "
       "against evaluate --model FULL");
   ledger.test("EV-06", "EvaluateVerb.TheProjectEndToEnd");

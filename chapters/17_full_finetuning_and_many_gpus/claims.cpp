@@ -47,7 +47,7 @@ void fill_claims(Ledger& ledger, const CourseInputs& in) {
       "How much is forgotten depends on the model and on both texts; the embedded model stands in.",
       "full fine-tuning of the checkpoint by transformers' Trainer, saved to FULL; ./course run 14 "
       "evaluate --data OLD_TEXT --report REPORT with --model DIR and with --model FULL, and for "
-      "LoRA with --model DIR --adapter ADAPTER; compare the perplexities");
+      "LoRA with --model DIR --adapter ADAPTER of train --quantize none; compare the perplexities");
   ledger.checked("FF-04",
                  fmt::format("{:.2f} GB for 3B, {:.1f} GB for Llama 2 7B, {:.2f} TB for 175 B",
                              gigabytes(bytes), gigabytes(full(parameters_of(in.other))),
