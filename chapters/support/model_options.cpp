@@ -181,7 +181,7 @@ std::string format_name(const BitsAndBytesConfig& quantization) {
 std::optional<BitsAndBytesConfig> wanted_quantization(const Json& config, const ModelOptions& o) {
   if (!is_quantized(config)) return as_asked(o);
   if (o.quantize == "none" && !o.double_quant) return std::nullopt;
-  const auto stored =
+  auto stored =
       BitsAndBytesConfig::from_json(config.at("quantization_config"), o.model + "/config.json");
   if (is_as_asked(stored, o)) return stored;
   const std::string format = o.quantize.empty() ? "" : "--quantize " + o.quantize;
