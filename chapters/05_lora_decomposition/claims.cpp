@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <initializer_list>
 
 #include "core/matmul.h"
 #include "core/random.h"
@@ -218,28 +219,28 @@ void modules(Ledger& ledger, const CourseInputs& in) {
 
 // Rules of thumb about what trains well: small regressions stand in for models.
 void rules_of_thumb(Ledger& ledger) {
-  for (const char* id : {"LD-19", "LD-20", "LD-21"}) {
-    ledger.experiment(id, "alpha_sweep");
-    ledger.not_checkable(
-        id,
-        "Which alpha is best depends on model, data and learning rate, and what is common is a "
-        "convention; a small regression stands in.",
-        "./course run 12 experiment alpha --model DIR and ./course run 12 experiment alpha-rule "
-        "--model DIR (without --model the embedded model answers)");
-  }
-  for (const char* id : {"LD-33", "LD-34", "LD-35"}) {
-    ledger.experiment(id, "rank_sweep");
-    ledger.not_checkable(
-        id,
-        "Where to begin with the rank is a heuristic: what suffices depends on model and task; a "
-        "small regression stands in.",
-        "./course run 12 experiment rank --model DIR (without --model the embedded model answers)");
-  }
-  ledger.experiment("LD-36", "rank_sweep");
-  ledger.not_checkable(
-      "LD-36",
+  const auto stands_in = [&](const char* experiment, std::initializer_list<const char*> claims,
+                             const std::string& reason, const std::string& check_with) {
+    for (const char* id : claims) {
+      ledger.experiment(id, experiment);
+      ledger.not_checkable(id, reason + "; a small regression stands in.", check_with);
+    }
+  };
+  const std::string embedded = " (without --model the embedded model answers)";
+  stands_in(
+      "alpha_sweep", {"LD-19", "LD-20", "LD-21"},
+      "Which alpha is best depends on model, data and learning rate, and what is common is a "
+      "convention",
+      "./course run 12 experiment alpha --model DIR and ./course run 12 experiment alpha-rule "
+      "--model DIR" +
+          embedded);
+  stands_in("rank_sweep", {"LD-33", "LD-34", "LD-35"},
+            "Where to begin with the rank is a heuristic: what suffices depends on model and task",
+            "./course run 12 experiment rank --model DIR" + embedded);
+  stands_in(
+      "rank_sweep", {"LD-36"},
       "Whether a rank overfits depends on model and data: it shows as a gap between training and "
-      "held-out loss; a small regression stands in.",
+      "held-out loss",
       "./course run 12 train --model DIR --data FILE --eval-data HELD_OUT --eval-steps 50 --r R "
       "--lora-alpha 2R with R of 8, 16, 32 and 64; compare loss and eval_loss in "
       "trainer_state.json");

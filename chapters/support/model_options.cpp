@@ -68,6 +68,13 @@ void check_one_model(const ModelOptions& o) {
   }
 }
 
+// torch's own names of the dtypes are taken, too.
+void as_torch_spells(Option& dtype) {
+  for (const char* name : {"float32", "float16", "bfloat16"}) {
+    dtype.spelled(std::string("torch.") + name, name);
+  }
+}
+
 }  // namespace
 
 void add_model_options(Options& verb, ModelOptions& o) {
@@ -78,18 +85,13 @@ void add_model_options(Options& verb, ModelOptions& o) {
       .choices({"nf4", "fp4", "int8", "none"});
   verb.add("--double-quant", o.double_quant, "quantize the block maxima too")
       .alias("--bnb-4bit-use-double-quant");
-  verb.add("--bnb-4bit-compute-dtype", o.compute_dtype, "arithmetic of quantized layers")
-      .choices({"float32", "float16", "bfloat16"})
-      .spelled("torch.float32", "float32")
-      .spelled("torch.float16", "float16")
-      .spelled("torch.bfloat16", "bfloat16");
+  as_torch_spells(
+      verb.add("--bnb-4bit-compute-dtype", o.compute_dtype, "arithmetic of quantized layers")
+          .choices({"float32", "float16", "bfloat16"}));
   verb.add("--device", o.device, "where to compute").choices({"auto", "cpu", "cuda"});
-  verb.add("--dtype", o.dtype, "arithmetic; default: bfloat16 on a GPU that has it")
-      .alias("--torch-dtype")
-      .choices({"auto", "float32", "float16", "bfloat16"})
-      .spelled("torch.float32", "float32")
-      .spelled("torch.float16", "float16")
-      .spelled("torch.bfloat16", "bfloat16");
+  as_torch_spells(verb.add("--dtype", o.dtype, "arithmetic; default: bfloat16 on a GPU that has it")
+                      .alias("--torch-dtype")
+                      .choices({"auto", "float32", "float16", "bfloat16"}));
   verb.add("--compute-capability", o.compute_capability,
            "use of the GPU only what a card of this number has")
       .choices({"7.5", "8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "10.3", "11.0", "12.0", "12.1"})
@@ -172,10 +174,13 @@ void default_to_nf4(ModelOptions& o) {
   o.double_quant = true;
 }
 
+std::string four_bit_name(std::string_view format, bool double_quant) {
+  return std::string(format) + (double_quant ? " with double quantization" : "");
+}
+
 std::string format_name(const BitsAndBytesConfig& quantization) {
   if (quantization.load_in_8bit) return "int8";
-  return std::string(to_string(quantization.quant_type)) +
-         (quantization.use_double_quant ? " with double quantization" : "");
+  return four_bit_name(to_string(quantization.quant_type), quantization.use_double_quant);
 }
 
 std::optional<BitsAndBytesConfig> wanted_quantization(const Json& config, const ModelOptions& o) {
@@ -277,8 +282,7 @@ std::string base_format(const LlamaModel& model) {
   const Projection& first = model.layers.at(0).qkv.parts.at(0);
   if (first.int8) return "int8";
   if (!first.quantized) return std::string(python_name(model.arithmetic()));
-  return std::string(to_string(first.quantized->type)) +
-         (first.quantized->nested() ? " with double quantization" : "");
+  return four_bit_name(to_string(first.quantized->type), first.quantized->nested());
 }
 
 std::string data_folder() {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/bitsandbytes.h"
@@ -69,6 +70,9 @@ void default_to_nf4(ModelOptions& o);
 /// @throws UsageError where the options ask for another format than a quantized folder has, or for
 ///         double quantization of nothing; BadInput on quantization_config
 std::optional<BitsAndBytesConfig> wanted_quantization(const Json& config, const ModelOptions& o);
+
+/// "nf4", or "nf4 with double quantization".
+std::string four_bit_name(std::string_view format, bool double_quant);
 
 /// "int8", "nf4", "fp4 with double quantization".
 std::string format_name(const BitsAndBytesConfig& quantization);

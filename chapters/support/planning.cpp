@@ -35,8 +35,7 @@ TrainingShape training_shape(ModelOptions model, const TrainingOptions& training
 
 std::string base_format(const TrainingShape& shape) {
   const bool four_bit = shape.base == BaseFormat::nf4 || shape.base == BaseFormat::fp4;
-  return to_string(shape.base, shape.arithmetic) +
-         (four_bit && shape.double_quant ? " with double quantization" : "");
+  return four_bit_name(to_string(shape.base, shape.arithmetic), four_bit && shape.double_quant);
 }
 
 }  // namespace qlora

@@ -35,10 +35,9 @@ LlamaModel load_model(const LlamaConfig& config, const WeightSource& source,
 
 /// Loads a folder. On the CPU 16-bit weights are widened exactly; layers that bitsandbytes
 /// quantized stay as they are. Every tensor's shape is held against config.json.
-/// @throws BadInput naming the file and the tensor or the member of config.json, also on a tensor
-/// of
-///         the decoder's layers that would not be read, for the file is of another model then, and
-///         where options ask for another format than the folder is quantized in
+/// @throws BadInput naming the file and the tensor or the member of config.json; also where layers
+///         have a tensor that would not be read, for the file is of another model then, and where
+///         options ask for another format than the folder is quantized in
 LlamaModel load_model(const ModelFolder& folder, const LoadOptions& options = {});
 LlamaModel load_model(const std::string& path, const LoadOptions& options = {});
 

@@ -61,12 +61,8 @@ TextEnds read_text_ends(const std::string& model_folder) {
   TextEnds ends;
   if (model_folder.empty()) return ends;
   const Json config = read_if_there(model_folder + "/tokenizer_config.json");
-  const auto read = [&](const char* key, bool& flag) {
-    const Json* said = config.find(key);
-    if (said != nullptr && !said->is_null()) flag = said->as_bool();
-  };
-  read("add_bos_token", ends.add_bos_token);
-  read("add_eos_token", ends.add_eos_token);
+  if (const Json* bos = config.find("add_bos_token")) ends.add_bos_token = bos->as_bool();
+  if (const Json* eos = config.find("add_eos_token")) ends.add_eos_token = eos->as_bool();
   return ends;
 }
 
